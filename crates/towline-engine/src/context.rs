@@ -1,0 +1,47 @@
+//! What surrounds a call: who asks, how to cancel it, whom to tell of progress; and the engine's settings.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use towline_base::SessionName;
+
+/// What surrounds one call.
+#[derive(Clone)]
+pub struct Context {
+    /// The conversation's own session: where calls go that name none.
+    pub own_session: SessionName,
+    /// Name and version of the client, for the event stream.
+    pub client: String,
+    /// Cancelled when the client no longer wants the call: what it started on the host is then ended.
+    pub cancel: CancellationToken,
+    /// Cancelled when towline itself stops: the call is given up and what it started on the host goes on.
+    pub closing: CancellationToken,
+    /// Told of progress while a command runs; `None` if the client did not ask.
+    pub progress: Option<Arc<dyn Fn(Progress) + Send + Sync>>,
+}
+
+/// How far a running command is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Since it was started.
+    pub elapsed: Duration,
+    /// Bytes of output so far.
+    pub bytes: u64,
+    /// The last line of output, made visible and cut.
+    pub last_line: String,
+}
+
+/// What the engine is told once.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The program to start as ssh.
+    pub ssh: PathBuf,
+    /// The directory for what towline keeps on this machine; made with mode 0700.
+    pub state_dir: PathBuf,
+    /// Directory that every session begins in, if not the home directory.
+    pub cwd: Option<String>,
+    /// Arguments for ssh before `--`, from the person who starts towline (never from an agent): tests name a config file here.
+    pub ssh_options: Vec<String>,
+}
