@@ -1,1 +1,6 @@
-//! Placeholder head, written by the crate's author.
+//! What goes over the line: frames, requests, replies, recovery, and the sh programs of the remote side.
+//!
+//! Holds to: no I/O, no clock, no async; every parser takes bytes of a stranger and never panics. Leaves out: who carries
+//! the bytes (towline-transport) and who drives the state machines (towline-engine).
+
+pub mod files;
