@@ -1,0 +1,1 @@
+//! Read, Write, Edit's splice, Stat and List.
