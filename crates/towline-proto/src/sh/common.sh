@@ -1,0 +1,110 @@
+# Common ground of every towline program on the host: the state directory, time, the life of processes, escapes.
+# Needs nothing but a POSIX shell; what a better system offers is used where it is there. Names begin with tl_ or TL_.
+# Nothing here is ever text from an agent: arguments are data, and printf's %b alone undoes their escapes.
+
+if [ -n "${ZSH_VERSION-}" ]; then emulate sh; fi
+# The shell that runs our own programs, and the shell of sessions; tests set both.
+if [ -z "${TL_SELF-}" ]; then TL_SELF=${BASH:-/bin/sh}; fi
+if [ -z "${TL_USER_SHELL-}" ]; then TL_USER_SHELL=$(command -v bash) || TL_USER_SHELL=/bin/sh; fi
+
+tl_nl='
+'
+
+# tl_decode TEXT: sets tl_v to TEXT with its \\ and \n escapes undone.
+tl_decode() {
+  case $1 in
+    *\\*) tl_v=$(printf '%bx' "$1") && tl_v=${tl_v%x} ;;
+    *) tl_v=$1 ;;
+  esac
+}
+
+# tl_now: sets tl_v to hundredths of a second of a clock that only this boot shares, or to 0 where there is none.
+tl_now() {
+  tl_v=0
+  if [ -r /proc/uptime ]; then
+    IFS=' ' read -r tl_v tl_rest </proc/uptime
+    tl_v=${tl_v%.*}${tl_v#*.}
+  elif [ -n "${EPOCHREALTIME-}" ]; then
+    tl_v=${EPOCHREALTIME%????}
+    tl_v=${tl_v%[.,]*}${tl_v#*[.,]}
+  fi
+}
+
+# tl_birth PID: sets tl_v to the start time of a live process; to nothing if it is gone or a zombie; to ? where only
+# that it lives can be told. Also sets tl_parent and tl_leader (session id) where /proc tells them.
+tl_birth() {
+  tl_v='' tl_parent='' tl_leader=''
+  case $1 in '' | *[!0-9]*) return 0 ;; esac
+  if [ -r /proc/self/stat ]; then
+    # shellcheck disable=SC2034 # the fields before the start time are read past
+    { IFS= read -r tl_line </proc/"$1"/stat; } 2>/dev/null || return 0
+    # The name in brackets may hold anything; what follows the last bracket is numbers.
+    tl_fields "${tl_line##*') '}"
+  elif kill -0 "$1" 2>/dev/null; then
+    tl_v='?'
+  fi
+}
+tl_fields() {
+  IFS=' '
+  # shellcheck disable=SC2086 # splitting is the purpose
+  set -- $1
+  IFS=$TL_IFS
+  case $1 in Z | X) return 0 ;; esac
+  tl_parent=$2 tl_leader=$4
+  shift 19
+  tl_v=$1
+}
+TL_IFS=$(printf ' \t\nx')
+TL_IFS=${TL_IFS%x}
+IFS=$TL_IFS
+
+# tl_alive PID START: whether the process that had this pid and start time still lives.
+tl_alive() {
+  tl_birth "$1"
+  [ -n "$tl_v" ] && { [ "$tl_v" = "$2" ] || [ "$2" = '?' ]; }
+}
+
+# tl_own_pid: sets tl_v to the pid of this very process, subshell or not.
+tl_own_pid() {
+  if [ -n "${BASHPID-}" ]; then
+    tl_v=$BASHPID
+  elif [ -r /proc/self/stat ]; then
+    IFS=' ' read -r tl_v tl_rest </proc/self/stat
+  else
+    # shellcheck disable=SC2016 # expanded by the inner shell
+    tl_v=$(exec sh -c 'printf %s "$PPID"')
+  fi
+}
+
+# tl_say FIFO WORDS: writes one line into a FIFO that somebody may read; never blocks and never makes a plain file.
+tl_say() {
+  if [ -p "$1" ]; then printf '%s\n' "$2" 1<>"$1"; fi
+}
+
+# tl_apart COMMAND...: becomes the command, in a process session of its own where the system can do that.
+tl_apart() {
+  if command -v setsid >/dev/null 2>&1; then exec setsid "$@"; fi
+  exec "$@"
+}
+
+# tl_nap: sleeps a twentieth of a second, or a second where sleep knows no fractions.
+tl_nap() {
+  sleep 0.05 2>/dev/null || sleep 1
+}
+
+# tl_wake HANDLE: tells every lane that waits for this execution to look at its outcome.
+tl_wake() {
+  if [ -r "$TL_ROOT/x/$1.w" ]; then
+    while IFS='' read -r tl_lane; do
+      tl_say "$TL_ROOT/l/$tl_lane/e" "x $1"
+    done <"$TL_ROOT/x/$1.w"
+  fi
+}
+
+# tl_read_cwd FILE: sets tl_cwd to the text before the file's last newline, whatever it holds.
+tl_read_cwd() {
+  tl_cwd='' tl_line='' tl_sep=''
+  while IFS='' read -r tl_line; do
+    tl_cwd=$tl_cwd$tl_sep$tl_line tl_sep=$tl_nl
+  done <"$1"
+}

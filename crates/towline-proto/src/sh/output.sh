@@ -1,0 +1,115 @@
+# Reading an execution's spool: sizes, slices, waits. Offsets count the bytes of the stream from its first; a stretch
+# that the cap dropped has offsets too, and is told as dropped.
+
+# tl_extent SPOOL: sets tl_total (bytes of the stream), tl_head (bytes in the first file), tl_from (offset at which the
+# newest pieces begin; equals tl_head where nothing was dropped). A slice never reads past tl_total.
+tl_extent() {
+  tl_size "$1"
+  tl_head=$tl_v tl_total=$tl_v tl_from=''
+  for tl_f in "$1".[0-9]*; do
+    if [ ! -e "$tl_f" ]; then continue; fi
+    tl_at=${tl_f##*.}
+    tl_size "$tl_f"
+    if [ "$((tl_at + tl_v))" -gt "$tl_total" ]; then tl_total=$((tl_at + tl_v)); fi
+    if [ -z "$tl_from" ] || [ "$tl_at" -lt "$tl_from" ]; then tl_from=$tl_at; fi
+  done
+  if [ -z "$tl_from" ]; then tl_from=$tl_head; fi
+}
+
+# tl_slice SPOOL OFFSET COUNT: prints those bytes of the stream, without what was dropped.
+tl_slice() {
+  tl_cut "$1" "$2" "$3" 0
+  for tl_f in $(tl_pieces "$1"); do tl_cut "$1.$tl_f" "$2" "$3" "$tl_f"; done
+}
+tl_pieces() {
+  for tl_f in "$1".[0-9]*; do
+    if [ -e "$tl_f" ]; then echo "${tl_f##*.}"; fi
+  done | sort -n
+}
+# tl_cut FILE OFFSET COUNT BASE: the part of FILE, whose first byte has the offset BASE, that the slice covers.
+tl_cut() {
+  tl_skip=$(($2 - $4)) tl_take=$3
+  if [ "$tl_skip" -lt 0 ]; then tl_take=$((tl_take + tl_skip)) tl_skip=0; fi
+  if [ "$tl_take" -gt 0 ]; then tail -c "+$((tl_skip + 1))" "$1" 2>/dev/null | tl_first "$tl_take"; fi
+}
+
+# tl_first COUNT: the first COUNT bytes of a stream whose rest nobody needs.
+tl_first() {
+  head -c "$1" 2>/dev/null || dd ibs=1 obs=65536 count="$1" 2>/dev/null
+}
+
+# tl_state_of HANDLE: sets tl_state to the first line of the outcome, or to: running, queued, away (no such record);
+# tl_spool to the spool's name; tl_began to the time of its beginning; tl_cwd to the outcome's directory.
+tl_state_of() {
+  tl_x=$TL_ROOT/x/$1 tl_state=away tl_spool='' tl_began='' tl_cwd='?'
+  if [ ! -e "$tl_x.c" ]; then return 0; fi
+  tl_state=queued
+  if [ -e "$tl_x.b" ]; then
+    IFS=' ' read -r tl_name tl_spool tl_shell tl_start tl_began tl_boot <"$tl_x.b"
+    tl_spool=$TL_ROOT/o/$tl_spool tl_state=running
+  fi
+  if tl_outcome "$tl_x.s"; then return 0; fi
+  if [ "$tl_state" = running ]; then tl_judge; fi
+}
+
+# tl_outcome FILE: reads a published outcome into tl_state and tl_cwd; false if it is not (wholly) there.
+tl_outcome() {
+  tl_text='' tl_line=''
+  { while IFS= read -r tl_line; do tl_text=$tl_text$tl_line$tl_nl; done <"$1"; } 2>/dev/null
+  case $tl_text in *"$tl_nl.$tl_nl") ;; *) return 1 ;; esac
+  tl_state=${tl_text%%"$tl_nl"*}
+  tl_cwd=${tl_text#*"$tl_nl"}
+  tl_cwd=${tl_cwd%"$tl_nl.$tl_nl"}
+}
+
+# tl_judge: a begun execution without an outcome: it runs if its shell lives; if not, and nobody is left who could
+# publish its end, it is lost, and why is said.
+tl_judge() {
+  if [ "$tl_boot" != "$TL_BOOT" ]; then tl_state='lost reboot' && return 0; fi
+  if tl_alive "$tl_shell" "$tl_start"; then return 0; fi
+  tl_supervisor "$TL_ROOT/s/$tl_name"
+  if [ -n "$tl_number" ]; then return 0; fi
+  # The supervisor may have published between the look at the file and the look at it.
+  if tl_outcome "$tl_x.s"; then return 0; fi
+  tl_state='lost supervisor'
+}
+
+# tl_output HANDLE STREAM OFFSET LIMIT TAIL WAIT FOR PATTERN: waits up to WAIT hundredths of a second for the end
+# (end), for more than OFFSET bytes (output) or for a line that matches the basic pattern (pattern); then prints a line
+# of facts, a line with the directory, and the bytes. OFFSET may be `end` with `output`: past what is there now.
+tl_output() {
+  tl_state_of "$1"
+  if [ "$tl_state" = away ]; then echo unknown && return 1; fi
+  tl_w_for=$7 tl_w_off=$3 tl_why=none
+  tl_now
+  tl_until=$((tl_v + $6))
+  tl_stream_file "$2"
+  tl_extent "$tl_spool"
+  if [ "$tl_w_off" = end ]; then tl_w_off=$tl_total; fi
+  while [ "$6" -gt 0 ]; do
+    case $tl_state in running | queued) ;; *) tl_why=end && break ;; esac
+    case $tl_w_for in
+      output) if [ "$tl_total" -gt "$tl_w_off" ]; then tl_why=output && break; fi ;;
+      pattern) if tl_slice "$tl_spool" "$tl_w_off" 8000000 | grep -q -E -e "$8"; then tl_why=pattern && break; fi ;;
+    esac
+    tl_now
+    if [ "$tl_v" -ge "$tl_until" ]; then tl_why=time && break; fi
+    tl_nap
+    tl_state_of "$1"
+    tl_stream_file "$2"
+    if [ "$tl_w_for" != end ]; then tl_extent "$tl_spool"; fi
+  done
+  tl_extent "$tl_spool"
+  tl_now
+  if [ "$5" -gt 0 ]; then
+    # The last lines: looked for in the last LIMIT bytes.
+    tl_w_off=$((tl_total - $4))
+    if [ "$tl_w_off" -lt 0 ]; then tl_w_off=0; fi
+  fi
+  printf '%s|%s|%s|%s|%s|%s|%s\n' "$tl_state" "$tl_total" "$tl_head" "$tl_from" "$tl_w_off" "$((tl_v - ${tl_began:-$tl_v}))" "$tl_why"
+  printf '%s\n.\n' "$tl_cwd"
+  if [ "$5" -gt 0 ]; then tl_slice "$tl_spool" "$tl_w_off" "$4" | tail -n "$5"; else tl_slice "$tl_spool" "$tl_w_off" "$4"; fi
+}
+tl_stream_file() {
+  if [ "$1" = stderr ]; then tl_spool=${tl_spool}e; fi
+}

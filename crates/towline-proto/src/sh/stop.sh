@@ -1,0 +1,96 @@
+# Ending an execution: its whole process tree, and nothing else.
+#
+# The tree is every process that descends from the session's shell and was born after the command began, and every one
+# that carries the command's mark in its environment (it may have left the tree). The shell is stopped first, so that it
+# goes on to nothing, and killed last, so that its supervisor sees the end when all else is over.
+# A signal goes to one pid at a time, after its start time was compared; never to a group, never to a name.
+
+# tl_tree SHELL BEGAN HANDLE: sets tl_pids to the live processes of the tree without the shell: pid:start pairs.
+tl_tree() {
+  tl_pids='' tl_all='' tl_kin=" $1 "
+  for tl_p in /proc/[0-9]*; do
+    tl_p=${tl_p#/proc/}
+    tl_birth "$tl_p"
+    if [ -n "$tl_v" ]; then tl_all="$tl_all $tl_p:$tl_parent:$tl_v"; fi
+  done
+  # Parents come before children only by chance: look again until nothing is added.
+  tl_grown=1
+  while [ -n "$tl_grown" ]; do
+    tl_grown=''
+    for tl_e in $tl_all; do
+      tl_p=${tl_e%%:*} tl_r=${tl_e#*:}
+      case $tl_kin in *" $tl_p "*) continue ;; esac
+      case $tl_kin in
+        *" ${tl_r%%:*} "*)
+          if [ "${tl_r%%:*}" = "$1" ] && tl_earlier "$tl_p" "${tl_r#*:}" "$2" "$3"; then continue; fi
+          tl_kin="$tl_kin$tl_p " tl_pids="$tl_pids $tl_p:${tl_r#*:}" tl_grown=1
+          ;;
+      esac
+    done
+  done
+  for tl_f in $(grep -l -s -F -e "TOWLINE_EXECUTION=$3" /proc/[0-9]*/environ); do
+    tl_p=${tl_f#/proc/} tl_p=${tl_p%/environ}
+    case "$tl_kin $$ " in *" $tl_p "*) continue ;; esac
+    tl_birth "$tl_p"
+    if [ -n "$tl_v" ]; then tl_pids="$tl_pids $tl_p:$tl_v"; fi
+  done
+}
+
+# tl_earlier PID START BEGAN HANDLE: whether a child of the shell is the job of an earlier command.
+tl_earlier() {
+  if grep -q -s -F -e "TOWLINE_EXECUTION=$4" "/proc/$1/environ"; then return 1; fi
+  if grep -q -s -F -e "TOWLINE_EXECUTION=" "/proc/$1/environ"; then return 0; fi
+  [ "$2" -lt "$3" ] 2>/dev/null
+}
+
+# tl_signal SIGNAL: to each process of tl_pids that is still the one it was; counts them in tl_count.
+tl_signal() {
+  for tl_e in $tl_pids; do
+    if tl_alive "${tl_e%%:*}" "${tl_e#*:}"; then
+      kill -s "$1" "${tl_e%%:*}" 2>/dev/null && tl_count=$((tl_count + 1))
+    fi
+  done
+}
+
+# tl_stop HANDLE SIGNAL: ends an execution; prints `WORD COUNT CONFIRMED`: WORD is done (it was over), queued (it had not
+# begun and is forgotten), gone (its shell is no more) or stopped.
+tl_stop() {
+  tl_x=$TL_ROOT/x/$1 tl_count=0
+  if [ -e "$tl_x.s" ]; then echo 'done 0 1' && return 0; fi
+  if [ ! -e "$tl_x.b" ]; then tl_stop_queued "$1" && return 0; fi
+  IFS=' ' read -r tl_rest tl_rest tl_shell tl_start tl_began tl_rest <"$tl_x.b"
+  if ! tl_alive "$tl_shell" "$tl_start"; then echo 'gone 0 1' && return 0; fi
+  printf '%s\n' "$2" >"$tl_x.k"
+  kill -s STOP "$tl_shell"
+  tl_tree "$tl_shell" "$tl_began" "$1"
+  tl_signal "$2"
+  tl_signal CONT
+  tl_count=$((tl_count / 2))
+  tl_tries=0
+  while tl_tree "$tl_shell" "$tl_began" "$1" && [ -n "$tl_pids" ]; do
+    tl_tries=$((tl_tries + 1))
+    if [ "$tl_tries" -eq 40 ]; then tl_keep=$tl_count && tl_signal KILL && tl_count=$tl_keep; fi
+    if [ "$tl_tries" -gt 80 ]; then break; fi
+    tl_nap
+  done
+  if tl_alive "$tl_shell" "$tl_start"; then kill -s KILL "$tl_shell"; fi
+  tl_tries=0
+  while tl_alive "$tl_shell" "$tl_start" && [ "$tl_tries" -lt 40 ]; do
+    tl_tries=$((tl_tries + 1))
+    tl_nap
+  done
+  if [ -z "$tl_pids" ] && ! tl_alive "$tl_shell" "$tl_start"; then tl_v=1; else tl_v=0; fi
+  echo "stopped $((tl_count + 1)) $tl_v"
+}
+
+# tl_stop_queued HANDLE: an execution that waits for its turn: its beginning is claimed here, so nobody can begin it.
+tl_stop_queued() {
+  set -C
+  { echo - >"$TL_ROOT/x/$1.b"; } 2>/dev/null
+  tl_rc=$?
+  set +C
+  if [ "$tl_rc" -ne 0 ]; then return 1; fi
+  printf 'never 0 0 -\n?\n.\n' 1<>"$TL_ROOT/x/$1.s"
+  tl_wake "$1"
+  echo 'queued 0 1'
+}
