@@ -1,7 +1,8 @@
 //! One direction of one relayed connection: a queue of bytes that carry the time at which they are due.
 //!
-//! Holds to: order, and the due time to a fraction of a millisecond (a thread sleeps until it; a runtime's timer is too
-//! coarse); a byte's delay never adds to that of the byte behind it. Leaves out: sockets; packets, losses and slow start.
+//! Holds to: order (a parcel never passes one before it, also where the delay was lowered in between), and the due time to a
+//! fraction of a millisecond (a thread sleeps until it; a runtime's timer is too coarse); a byte's delay never adds to that of
+//! the byte behind it. Leaves out: sockets; packets, losses and slow start.
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -41,8 +42,6 @@ impl Queue {
         while state.held >= HOLD && !state.closed {
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
-        // Order is kept also where the delay was lowered in between.
-        let due = state.cargo.back().map_or(due, |(last, _)| due.max(*last));
         if let Cargo::Bytes(bytes) = &cargo {
             state.held += bytes.len();
         }
