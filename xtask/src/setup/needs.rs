@@ -1,0 +1,89 @@
+//! The table of programs that the demo and the tests need, and in which package each is.
+
+use crate::run;
+
+/// For what a program is needed; a later stage needs what an earlier one does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Stage {
+    /// The demo and the benchmark.
+    Demo,
+    /// The tests.
+    Test,
+}
+
+/// Something that must be here.
+#[derive(Debug)]
+pub(crate) struct Need {
+    /// The program.
+    pub(crate) name: &'static str,
+    /// Debian's package.
+    pub(crate) apt: &'static str,
+    /// Homebrew's package; `None` where the system has the program or nobody packages it.
+    pub(crate) brew: Option<&'static str>,
+    stage: Stage,
+}
+
+const fn need(stage: Stage, name: &'static str, apt: &'static str, brew: Option<&'static str>) -> Need {
+    Need { name, apt, brew, stage }
+}
+
+/// Needed by name. The packages of dropbear and busybox are those without a service and without libraries of the system.
+const NEEDS: &[Need] = &[
+    need(Stage::Demo, "ssh", "openssh-client", Some("openssh")),
+    need(Stage::Demo, "ssh-keygen", "openssh-client", Some("openssh")),
+    need(Stage::Demo, "sshd", "openssh-server", Some("openssh")),
+    need(Stage::Demo, "sftp", "openssh-client", Some("openssh")),
+    need(Stage::Demo, "tmux", "tmux", Some("tmux")),
+    need(Stage::Demo, "rsync", "rsync", Some("rsync")),
+    need(Stage::Demo, PYTHON, "python3-venv", Some("python")),
+    need(Stage::Test, "git", "git", Some("git")),
+    need(Stage::Test, "bash", "bash", Some("bash")),
+    need(Stage::Test, "dash", "dash", Some("dash")),
+    need(Stage::Test, "busybox", "busybox-static", None),
+    need(Stage::Test, "mksh", "mksh", Some("mksh")),
+    need(Stage::Test, "zsh", "zsh", Some("zsh")),
+    need(Stage::Test, "ksh93", "ksh93u+m", Some("ksh93")),
+    need(Stage::Test, "yash", "yash", Some("yash")),
+    need(Stage::Test, "fish", "fish", Some("fish")),
+    need(Stage::Test, "tcsh", "tcsh", Some("tcsh-shell")),
+    need(Stage::Test, "dropbear", "dropbear-bin", Some("dropbear")),
+    need(Stage::Test, "rg", "ripgrep", Some("ripgrep")),
+    need(Stage::Test, "shellcheck", "shellcheck", Some("shellcheck")),
+    need(Stage::Test, "setsid", "util-linux", None),
+];
+
+const PYTHON: &str = "python3 with venv";
+
+/// What a stage needs.
+pub(crate) fn of(stage: Stage) -> impl Iterator<Item = &'static Need> {
+    NEEDS.iter().filter(move |need| need.stage <= stage)
+}
+
+/// What a stage needs and is not here.
+pub(crate) fn missing(stage: Stage) -> Vec<&'static Need> {
+    of(stage).filter(|need| !is_here(need)).collect()
+}
+
+fn is_here(need: &Need) -> bool {
+    if need.name == PYTHON { super::python::can_make_a_venv() } else { run::find(need.name).is_some() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tests_need_all_that_the_demo_needs() {
+        let demo: Vec<_> = of(Stage::Demo).map(|need| need.name).collect();
+        let test: Vec<_> = of(Stage::Test).map(|need| need.name).collect();
+        assert!(demo.iter().all(|name| test.contains(name)));
+        assert!(demo.len() < test.len());
+    }
+
+    #[test]
+    fn no_package_is_an_option() {
+        for need in NEEDS {
+            assert!(!need.apt.starts_with('-') && !need.apt.contains(char::is_whitespace), "{need:?}");
+        }
+    }
+}
