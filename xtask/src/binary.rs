@@ -30,8 +30,9 @@ pub(crate) fn build(profile: Profile) -> Outcome<PathBuf> {
 
 /// The last executable that cargo's messages name.
 fn executable(messages: &str) -> Option<PathBuf> {
-    let parsed = messages.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
-    parsed.filter_map(|message| message["executable"].as_str().map(PathBuf::from)).last()
+    let parsed = messages.lines().rev().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    let mut paths = parsed.filter_map(|message| message["executable"].as_str().map(PathBuf::from));
+    paths.next()
 }
 
 #[cfg(test)]

@@ -3,8 +3,11 @@
 use crate::run;
 use crate::steps::Verdict;
 
+/// What a job does.
+type Job = fn() -> Verdict;
+
 /// Name and work of each job.
-pub(crate) const JOBS: [(&str, fn() -> Verdict); 4] =
+pub(crate) const JOBS: [(&str, Job); 4] =
     [("fuzz", fuzz), ("mutants", mutants), ("chaos", chaos), ("benchmark", || crate::bench::smoke().into())];
 
 /// Seconds that each fuzz target runs.

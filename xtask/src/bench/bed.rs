@@ -116,6 +116,16 @@ fn each(before: Traffic, after: Traffic, count: usize) -> (u64, u64) {
     ((after.up - before.up) / count, (after.down - before.down) / count)
 }
 
+/// A text of so many lines.
+pub(super) fn lines(count: u32, line: impl Fn(u32) -> String) -> String {
+    let mut text = String::new();
+    for number in 0..count {
+        text.push_str(&line(number));
+        text.push('\n');
+    }
+    text
+}
+
 /// The arguments of a Bash call.
 pub(super) fn bash(command: &str) -> Value {
     json!({"host": HOST, "command": command})

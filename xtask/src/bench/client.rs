@@ -79,12 +79,12 @@ impl Server {
 
     /// Calls one tool.
     pub(super) fn call(&mut self, tool: &'static str, arguments: Value) -> Outcome<Answer> {
-        let mut answers = self.call_all(vec![(tool, arguments)])?;
+        let mut answers = self.call_all(&[(tool, arguments)])?;
         answers.pop().ok_or_else(|| Trouble(format!("{tool}: no answer")))
     }
 
     /// Calls tools side by side; the answers come in the order of the requests, each with its own time.
-    pub(super) fn call_all(&mut self, requests: Vec<Request>) -> Outcome<Vec<Answer>> {
+    pub(super) fn call_all(&mut self, requests: &[Request]) -> Outcome<Vec<Answer>> {
         let tools: Vec<&str> = requests.iter().map(|(tool, _)| *tool).collect();
         let calls: Vec<_> =
             requests.iter().map(|(tool, arguments)| ("tools/call", json!({"name": tool, "arguments": arguments}))).collect();

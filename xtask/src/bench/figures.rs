@@ -38,7 +38,7 @@ pub(super) fn multiread(binary: &Path, effort: Effort) -> Outcome<Vec<Figure>> {
     let mut server = bed.warm()?;
     let mut files = Vec::new();
     for n in 0..20 {
-        let text: String = (0..30).map(|line| format!("file {n}, line {line}\n")).collect();
+        let text = bed::lines(30, |line| format!("file {n}, line {line}"));
         files.push(json!({"file_path": bed.file(&format!("many/{n}.txt"), &text)?}));
     }
     bed.set_rtt(100);
@@ -55,7 +55,7 @@ pub(super) fn parallel(binary: &Path, effort: Effort) -> Outcome<Vec<Figure>> {
     let mut times = Vec::new();
     for _ in 0..effort.calls(10, 2) {
         let calls = (0..24).map(|n| ("Bash", json!({"host": HOST, "command": format!("sleep 0.3; echo {n}"), "fresh": true})));
-        let answers = server.call_all(calls.collect())?;
+        let answers = server.call_all(&calls.collect::<Vec<_>>())?;
         if let Some((n, answer)) = answers.iter().enumerate().find(|(n, answer)| !answer.text.starts_with(&format!("{n}\n"))) {
             return Err(Trouble(format!("command {n} answered {:?}", answer.text)));
         }
@@ -86,7 +86,7 @@ pub(super) fn window(binary: &Path, effort: Effort) -> Outcome<Vec<Figure>> {
     const LINES: u32 = 2_000_000;
     let bed = Bed::new(binary)?;
     let mut server = bed.warm()?;
-    let text: String = (0..LINES).map(|n| format!("{n:07} {:042}\n", n % 97)).collect();
+    let text = bed::lines(LINES, |n| format!("{n:07} {:042}", n % 97));
     let megabytes = text.len() / 1_000_000;
     let path = bed.file("large.txt", &text)?;
     drop(text);
@@ -101,7 +101,7 @@ pub(super) fn window(binary: &Path, effort: Effort) -> Outcome<Vec<Figure>> {
 pub(super) fn edit(binary: &Path, effort: Effort) -> Outcome<Vec<Figure>> {
     let bed = Bed::new(binary)?;
     let mut server = bed.warm()?;
-    let filler: String = (0..4_000).map(|n| format!("line {n:05} with words that stay as they are\n")).collect();
+    let filler = bed::lines(4_000, |n| format!("line {n:05} with words that stay as they are"));
     let path = bed.file("file.txt", &format!("{filler}value = 0\n"))?;
     server.call("Read", json!({"host": HOST, "file_path": path}))?;
     let mut value = 0_u32;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::bed::{Bed, bash, id_of};
+use super::bed::{Bed, bash, id_of, lines};
 use super::client::Server;
 use crate::lab::HOST;
 use crate::run::Outcome;
@@ -43,13 +43,13 @@ pub(super) fn prepare(bed: &Bed, server: &mut Server) -> Outcome<Vec<Kind>> {
 
 /// What only looks.
 fn looking(bed: &Bed) -> Outcome<Vec<Kind>> {
-    let text: String = (1..=120).map(|n| format!("line {n} of a file that somebody works on\n")).collect();
+    let text = lines(120, |n| format!("line {n} of a file that somebody works on"));
     let file = bed.file("tree/read.txt", &text)?;
     for n in 0..20 {
         bed.file(&format!("tree/part{n}/mod.rs"), &format!("fn part{n}() {{}}\n"))?;
     }
     let tree = bed.lab.host_home().join("tree").to_string_lossy().into_owned();
-    let three: Vec<Value> = (0..3).map(|n| json!({"file_path": format!("{tree}/part{n}/mod.rs")})).collect();
+    let several: Vec<Value> = (0..3).map(|n| json!({"file_path": format!("{tree}/part{n}/mod.rs")})).collect();
     let read = json!({"host": HOST, "file_path": file});
     let stat = json!({"host": HOST, "paths": [file]});
     let list = json!({"host": HOST, "path": tree});
@@ -57,7 +57,7 @@ fn looking(bed: &Bed) -> Outcome<Vec<Kind>> {
     let grep = json!({"host": HOST, "pattern": "part7", "path": tree, "output_mode": "content"});
     Ok(vec![
         Kind::new("Read", move || read.clone()).beside(format!("cat -n {file}")),
-        Kind::new("MultiRead", move || json!({"host": HOST, "files": three})).beside(format!("cat {tree}/part[012]/mod.rs")),
+        Kind::new("MultiRead", move || json!({"host": HOST, "files": several})).beside(format!("cat {tree}/part[012]/mod.rs")),
         Kind::new("Stat", move || stat.clone()).beside(format!("ls -ld {file}")),
         Kind::new("List", move || list.clone()).beside(format!("ls -la {tree}")),
         Kind::new("Glob", move || glob.clone()).beside(format!("find {tree} -name '*.rs'")),

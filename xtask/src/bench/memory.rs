@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::bed::{Bed, Effort, bash};
+use super::bed::{Bed, Effort, bash, lines};
 use super::table::Figure;
 use crate::lab::HOST;
 use crate::run::{Outcome, Trouble};
@@ -13,7 +13,7 @@ use crate::run::{Outcome, Trouble};
 pub(super) fn after_many_calls(binary: &Path, effort: Effort) -> Outcome<Vec<Figure>> {
     let bed = Bed::new(binary)?;
     let mut server = bed.warm()?;
-    let text: String = (0..400).map(|n| format!("line {n} of a file\n")).collect();
+    let text = lines(400, |n| format!("line {n} of a file"));
     let path = bed.file("file.txt", &text)?;
     let calls = effort.calls(1_000, 200);
     let mut early = 0;

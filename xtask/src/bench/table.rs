@@ -8,7 +8,7 @@ pub(super) struct Figure {
     /// What was measured.
     pub(super) what: String,
     /// The number with its unit.
-    pub(super) figure: String,
+    pub(super) measured: String,
     /// What is to be reached; empty where there is no target.
     pub(super) target: String,
     /// Whether it is reached; `None` where there is no target.
@@ -18,12 +18,12 @@ pub(super) struct Figure {
 impl Figure {
     /// A figure with a target.
     pub(super) fn new(what: impl Into<String>, figure: impl Into<String>, target: impl Into<String>, reached: bool) -> Self {
-        Self { what: what.into(), figure: figure.into(), target: target.into(), reached: Some(reached) }
+        Self { what: what.into(), measured: figure.into(), target: target.into(), reached: Some(reached) }
     }
 
     /// A figure that stands beside others for comparison.
     pub(super) fn beside(what: impl Into<String>, figure: impl Into<String>) -> Self {
-        Self { what: what.into(), figure: figure.into(), target: String::new(), reached: None }
+        Self { what: what.into(), measured: figure.into(), target: String::new(), reached: None }
     }
 }
 
@@ -35,13 +35,13 @@ pub(super) fn figures(figures: &[Figure]) -> String {
         None => "",
     };
     let head = ["what", "figure", "target", "reached"].map(str::to_owned).to_vec();
-    let rows = figures.iter().map(|f| vec![f.what.clone(), f.figure.clone(), f.target.clone(), reached(f).to_owned()]);
+    let rows = figures.iter().map(|f| vec![f.what.clone(), f.measured.clone(), f.target.clone(), reached(f).to_owned()]);
     columns(&std::iter::once(head).chain(rows).collect::<Vec<_>>())
 }
 
 /// The figures as JSON.
 pub(super) fn as_json(figures: &[Figure]) -> Value {
-    let rows = figures.iter().map(|f| json!({"what": f.what, "figure": f.figure, "target": f.target, "reached": f.reached}));
+    let rows = figures.iter().map(|f| json!({"what": f.what, "figure": f.measured, "target": f.target, "reached": f.reached}));
     Value::Array(rows.collect())
 }
 

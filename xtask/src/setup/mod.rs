@@ -27,7 +27,7 @@ pub(crate) fn prepare(stage: Stage) -> Outcome<Ready> {
     let machine = machine();
     let missing = needs::missing(stage);
     let installed = missing.len();
-    match plan::plan(&missing, &machine) {
+    match plan::plan(&missing, machine) {
         Plan::Nothing => {}
         Plan::Install(commands) => install(&commands)?,
         Plan::Tell(command) => {

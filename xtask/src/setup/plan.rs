@@ -41,7 +41,7 @@ pub(crate) enum Plan {
 const DEBIAN: &str = "xtask/src/setup/debian.sh";
 
 /// How these needs are met on this machine.
-pub(crate) fn plan(missing: &[&Need], machine: &Machine) -> Plan {
+pub(crate) fn plan(missing: &[&Need], machine: Machine) -> Plan {
     if missing.is_empty() {
         return Plan::Nothing;
     }
@@ -81,9 +81,9 @@ mod tests {
     fn check(apt: bool, brew: bool, rights: Rights, names: &[&str], expected: &str) {
         let missing: Vec<_> = needs::of(Stage::Test).filter(|need| names.contains(&need.name)).collect();
         assert_eq!(missing.len(), names.len());
-        let seen = match plan(&missing, &Machine { apt, brew, rights }) {
+        let seen = match plan(&missing, Machine { apt, brew, rights }) {
             Plan::Nothing => "nothing".to_owned(),
-            Plan::Install(commands) => commands.iter().map(|words| format!("run {}", words.join(" "))).collect(),
+            Plan::Install(commands) => format!("run {}", commands.concat().join(" ")),
             Plan::Tell(command) => format!("tell {command}"),
             Plan::Cannot => "cannot".to_owned(),
         };

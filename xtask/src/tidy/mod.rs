@@ -29,8 +29,9 @@ impl File {
         self.path.rsplit('/').next().unwrap_or(&self.path)
     }
 
-    fn is_rust(&self) -> bool {
-        self.path.ends_with(".rs")
+    /// Whether its name ends in `.KIND`, as git and cargo know it.
+    fn is(&self, kind: &str) -> bool {
+        self.name().rsplit_once('.').is_some_and(|(_, extension)| extension == kind)
     }
 }
 

@@ -35,7 +35,7 @@ fn in_links(line: &str) -> impl Iterator<Item = &str> {
 /// Whether a word is meant as a path of this repository: it begins in one of its directories, or is one of its documents.
 fn is_path(word: &str, files: &[File]) -> bool {
     let Some((first, _)) = word.split_once('/') else {
-        return word.ends_with(".md") || word.ends_with(".toml");
+        return word.rsplit_once('.').is_some_and(|(_, extension)| ["md", "toml"].contains(&extension));
     };
     let ours = files.iter().any(|file| file.path.split_once('/').is_some_and(|(dir, _)| dir == first));
     ours && !word.contains(char::is_whitespace)

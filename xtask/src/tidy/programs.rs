@@ -11,7 +11,7 @@ const MAY_EVALUATE: &[(&str, usize, &str)] = &[];
 /// Looks at every sh program of the crates.
 pub(super) fn check(files: &[File]) -> Findings {
     let mut findings = Findings::default();
-    for file in files.iter().filter(|file| file.path.contains("/src/sh/") && file.path.ends_with(".sh")) {
+    for file in files.iter().filter(|file| file.path.contains("/src/sh/") && file.is("sh")) {
         findings.seen += 1;
         let lines: Vec<&str> = file.text.lines().collect();
         if lines.len() > LINES {

@@ -9,8 +9,8 @@ const LINES: usize = 700;
 /// Looks for files that nobody reads to the end.
 pub(super) fn check_length(files: &[File]) -> Findings {
     let mut findings = Findings::default();
-    let kinds = [".rs", ".py", ".sh"];
-    for file in files.iter().filter(|file| kinds.iter().any(|kind| file.path.ends_with(kind))) {
+    let kinds = ["rs", "py", "sh"];
+    for file in files.iter().filter(|file| kinds.iter().any(|kind| file.is(kind))) {
         findings.seen += 1;
         let lines = file.text.lines().count();
         if lines > LINES {
@@ -23,7 +23,7 @@ pub(super) fn check_length(files: &[File]) -> Findings {
 /// Looks for modules that do not say what they are.
 pub(super) fn check_heads(files: &[File]) -> Findings {
     let mut findings = Findings::default();
-    for file in files.iter().filter(|file| file.is_rust()) {
+    for file in files.iter().filter(|file| file.is("rs")) {
         findings.seen += 1;
         let head = file.text.lines().next().unwrap_or_default();
         if !head.starts_with("//! ") {

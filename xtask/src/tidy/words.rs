@@ -9,7 +9,7 @@ const UNFINISHED: &[&str] = &["#[ignore", "todo!", "unimplemented!", "cfg_attr(m
 /// Looks for what is ignored, unfinished, or allowed without a reason.
 pub(super) fn check_unfinished(files: &[File]) -> Findings {
     let mut findings = Findings::default();
-    for file in files.iter().filter(|file| file.is_rust()) {
+    for file in files.iter().filter(|file| file.is("rs")) {
         findings.seen += 1;
         let code = code_only(&file.text);
         for (number, line) in code.lines().enumerate() {
@@ -44,7 +44,7 @@ pub(super) fn check_processes(files: &[File]) -> Findings {
     let mut findings = Findings::default();
     let elsewhere =
         |path: &str| !STARTERS.iter().any(|dir| path.starts_with(dir)) && !path.contains("/tests/") && !path.contains("/benches/");
-    for file in files.iter().filter(|file| file.is_rust() && elsewhere(&file.path)) {
+    for file in files.iter().filter(|file| file.is("rs") && elsewhere(&file.path)) {
         findings.seen += 1;
         let code = code_only(&file.text);
         let shipped = code.split("#[cfg(test)]").next().unwrap_or(&code);
