@@ -30,7 +30,21 @@ pub const COMMAND_BYTES: usize = 4 * 1024 * 1024;
 pub const READ_BYTES: usize = 256 * 1024;
 /// Largest file content that Write and Edit take, in bytes.
 pub const WRITE_BYTES: usize = 16 * 1024 * 1024;
+/// Longest message from a client, in bytes: a whole file for Write with JSON's escapes fits.
+pub const MESSAGE_BYTES: usize = 32 * 1024 * 1024;
 /// Calls that may be in work at one time in one server: bounds memory and the host's processes.
 pub const CALLS_IN_WORK: usize = 64;
 /// Bytes of file contents kept in memory so that an Edit travels as a splice.
 pub const CONTENT_CACHE_BYTES: usize = 3 * 1024 * 1024;
+/// Largest picture that Read returns, in bytes: in base64 it is what models take as one image.
+pub const IMAGE_BYTES: usize = 3_750_000;
+/// Bytes of contents in one MultiRead: what is beyond is told for each file.
+pub const MULTI_READ_BYTES: usize = 1024 * 1024;
+/// A file up to this size travels whole even if a window was asked for, so that an Edit of it needs one round trip.
+pub const SMALL_FILE_BYTES: usize = 16 * 1024;
+/// Lines are counted in files up to this size: counting more takes seconds.
+pub const COUNTED_BYTES: u64 = 1024 * 1024 * 1024;
+/// Entries of a directory that List describes.
+pub const LIST_ENTRIES: usize = 2_000;
+/// Files of which a session remembers that it read them.
+pub const GUARD_FILES: usize = 2_000;

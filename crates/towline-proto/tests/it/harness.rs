@@ -17,13 +17,13 @@ use towline_proto::files::{PROGRAMS, ToolCall, ToolReply};
 
 /// A shell that may run the programs, and how it is started.
 #[derive(Clone, Copy, Debug)]
-pub struct Shell {
-    pub name: &'static str,
+pub(crate) struct Shell {
+    pub(crate) name: &'static str,
     argv: &'static [&'static str],
 }
 
 /// Every shell that the programs must work in.
-pub const SHELLS: &[Shell] = &[
+pub(crate) const SHELLS: &[Shell] = &[
     Shell { name: "dash", argv: &["/usr/bin/dash"] },
     Shell { name: "bash", argv: &["/usr/bin/bash"] },
     Shell { name: "busybox ash", argv: &["/usr/bin/busybox", "ash"] },
@@ -35,7 +35,7 @@ pub const SHELLS: &[Shell] = &[
 
 /// What a host has in its PATH.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum World {
+pub(crate) enum World {
     /// All that this machine has.
     Full,
     /// Busybox and nothing else.
@@ -45,10 +45,10 @@ pub enum World {
 }
 
 impl World {
-    pub const ALL: &'static [World] = &[World::Full, World::Busybox, World::Posix];
+    pub(crate) const ALL: &'static [World] = &[World::Full, World::Busybox, World::Posix];
 
     /// The value of PATH.
-    pub fn path(self) -> PathBuf {
+    pub(crate) fn path(self) -> PathBuf {
         static BUSYBOX: OnceLock<PathBuf> = OnceLock::new();
         static POSIX: OnceLock<PathBuf> = OnceLock::new();
         match self {
@@ -101,13 +101,13 @@ fn links(name: &str, entries: impl Iterator<Item = (String, PathBuf)>) -> PathBu
 
 /// A host: a shell and its PATH.
 #[derive(Clone, Copy, Debug)]
-pub struct Host {
-    pub shell: Shell,
-    pub world: World,
+pub(crate) struct Host {
+    pub(crate) shell: Shell,
+    pub(crate) world: World,
 }
 
 /// Every shell with everything in PATH, and every world under one shell each of two kinds.
-pub fn hosts() -> Vec<Host> {
+pub(crate) fn hosts() -> Vec<Host> {
     let mut hosts: Vec<Host> = SHELLS.iter().map(|shell| Host { shell: *shell, world: World::Full }).collect();
     hosts.push(Host { shell: SHELLS[2], world: World::Busybox });
     hosts.push(Host { shell: SHELLS[0], world: World::Posix });
@@ -117,12 +117,12 @@ pub fn hosts() -> Vec<Host> {
 
 impl Host {
     /// One call, as the lane makes it: in a directory, with the payload as standard input.
-    pub fn call(&self, cwd: &Path, call: &ToolCall) -> ToolReply {
+    pub(crate) fn call(&self, cwd: &Path, call: &ToolCall) -> ToolReply {
         self.start(cwd, call, &[])
     }
 
     /// The same under a program that starts it (`unshare …`, `strace …`): its words stand before the shell's.
-    pub fn start(&self, cwd: &Path, call: &ToolCall, before: &[&str]) -> ToolReply {
+    pub(crate) fn start(&self, cwd: &Path, call: &ToolCall, before: &[&str]) -> ToolReply {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let private = tempfile::tempdir().unwrap();
         let request = COUNT.fetch_add(1, Ordering::Relaxed).to_string();
@@ -157,7 +157,7 @@ impl Host {
 }
 
 /// The text of a tool, after those that every tool may use.
-pub fn program(tool: &str) -> String {
+pub(crate) fn program(tool: &str) -> String {
     let wanted = |name: &str| name == tool || name.starts_with("shared");
     PROGRAMS.iter().filter(|(name, _)| wanted(name)).map(|(_, text)| *text).collect::<Vec<_>>().join("\n")
 }

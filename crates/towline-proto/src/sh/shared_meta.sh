@@ -1,0 +1,48 @@
+# What `stat` or `ls` says of names, in groups; the caller reads the lines.
+
+# tl_f_meta NAME...: writes, for each group: a field `COUNT FORM`, COUNT fields with the names, a field with one line for each in
+# their order (FORM `gnu` or `bsd`: mode, size, mtime, owner; `ls`: as `ls -ld` writes them; `gone`: none), and a field with
+# `ls -ld` lines of those that are links, if FORM is not `ls`. Each name is ./NAME or absolute.
+tl_f_meta() {
+  tl_form=''
+  if command -v stat >/dev/null 2>&1; then
+    if tl_v=$(stat -c '%A %s %Y %U:%G' "$@" 2>/dev/null); then
+      tl_form=gnu
+    elif tl_v=$(stat -f '%Sp %z %m %Su:%Sg' "$@" 2>/dev/null); then
+      tl_form=bsd
+    fi
+  fi
+  if [ -z "$tl_form" ]; then
+    # Lines of ls are told apart by their names: one that holds a newline goes alone.
+    case $# in 1) tl_v='' ;; *) tl_v="$*" ;; esac
+    case $tl_v in
+      *"$tl_nl"*) ;;
+      *) if tl_v=$(ls -ld "$@" 2>/dev/null); then tl_form='ls'; fi ;;
+    esac
+  fi
+  if [ -n "$tl_form" ]; then
+    tl_f_group "$@"
+  elif [ "$#" -eq 1 ]; then
+    tl_form=gone tl_v=''
+    tl_f_group "$1"
+  else
+    # One of them is gone, or needs to be alone.
+    for tl_arg in "$@"; do tl_f_meta "$tl_arg"; done
+  fi
+}
+tl_f_group() {
+  tl_f_field "$# $tl_form"
+  for tl_arg in "$@"; do tl_f_field "$tl_arg"; done
+  tl_f_field "$tl_v"
+  tl_v=''
+  case $tl_form in gnu | bsd)
+    for tl_arg in "$@"; do
+      shift
+      case $tl_arg in *"$tl_nl"*) continue ;; esac
+      if [ -L "$tl_arg" ]; then set -- "$@" "$tl_arg"; fi
+    done
+    if [ "$#" -gt 0 ]; then tl_v=$(ls -ld "$@" 2>/dev/null); fi
+    ;;
+  esac
+  tl_f_field "$tl_v"
+}
