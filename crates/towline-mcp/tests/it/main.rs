@@ -1,0 +1,8 @@
+//! What an agent sees, and how the server behaves towards clients that behave and clients that do not.
+
+mod bad_input;
+mod calls;
+mod lifecycle;
+mod render;
+mod stand_in;
+mod table;
