@@ -36,7 +36,7 @@ class Agent:
 
     async def ask(self, tool, arguments):
         with Stopwatch() as watch:
-            result = await asyncio.wait_for(self.client.call_tool(tool, {"host": self.host, **arguments}), PATIENCE)
+            result = await self.client.call_tool(tool, {"host": self.host, **arguments})
         text = "\n".join(part.text for part in result.content if part.type == "text")
         return text, bool(result.is_error), watch.milliseconds
 
@@ -117,25 +117,28 @@ async def collect(agent, identity):
 async def first_server(binary, host, project, pidfile, show):
     """Works through the session, and kills the server at the end; returns the id of the command that goes on."""
     with Stopwatch() as watch:
-        client = Client(server(binary, pidfile))
+        client = Client(server(binary, pidfile), read_timeout_seconds=PATIENCE)
         await client.__aenter__()
         tools = (await client.list_tools()).tools
-    show.call("tools/list", "from the start of the process", watch.milliseconds, ", ".join(tool.name for tool in tools))
-    agent = Agent(client, host, show)
-    await look_around(agent, project)
-    await fix(agent, project)
-    await remember(agent)
-    await side_by_side(agent, project)
-    identity = await outlive(agent)
+    try:
+        show.call("tools/list", "from the start of the process", watch.milliseconds, ", ".join(tool.name for tool in tools))
+        agent = Agent(client, host, show)
+        await look_around(agent, project)
+        await fix(agent, project)
+        await remember(agent)
+        await side_by_side(agent, project)
+        identity = await outlive(agent)
+        kill(pidfile, show)
+        return identity
+    finally:
+        await client.__aexit__(None, None, None)
+
+
+def kill(pidfile, show):
     with open(pidfile, encoding="ascii") as file:
         pid = int(file.read())
     os.kill(pid, signal.SIGKILL)
     show.line(f"  kill -9 {pid}")
-    try:
-        await asyncio.wait_for(client.__aexit__(None, None, None), PATIENCE)
-    except Exception as error:  # the server is dead, and on purpose; the library may complain
-        show.line(show.paint("2", f"    the client noticed: {type(error).__name__}"))
-    return identity
 
 
 async def main():
@@ -144,7 +147,7 @@ async def main():
     show.line("towline: a coding agent's tools on a host that only has sshd and sh")
     identity = await first_server(binary, host, project, pidfile, show)
     if identity:
-        async with Client(server(binary, pidfile)) as client:
+        async with Client(server(binary, pidfile), read_timeout_seconds=PATIENCE) as client:
             await collect(Agent(client, host, show), identity)
     show.title("Summary")
     show.line(f"  {show.calls} calls, {len(show.failures)} of them wrong")
