@@ -4,3 +4,11 @@
 //! the bytes (towline-transport) and who drives the state machines (towline-engine).
 
 pub mod files;
+pub mod frame;
+pub mod outcome;
+pub mod program;
+pub mod recovery;
+pub mod request;
+
+pub use frame::{Decoder, Frame, FrameError, Tag};
+pub use request::Request;

@@ -1,0 +1,116 @@
+//! The programs of the remote side: their texts, how they travel, and the constant command line that receives them.
+//!
+//! Holds to: the command line holds no `'` but its own two, no newline, no `!` and no double backslash, so that every
+//! login shell passes it on unchanged; it starts nothing but `/bin/sh` and, where the host has it, bash. Leaves out: what
+//! the programs say (see `sh/`, one file each).
+
+use std::fmt::Write as _;
+use std::sync::LazyLock;
+
+use sha2::{Digest, Sha256};
+use towline_base::Nonce;
+
+use crate::files;
+
+/// The parts of the program that lanes and supervisors run, in the order in which they are put together.
+pub const HOST_PARTS: &[(&str, &str)] = &[
+    ("common", include_str!("sh/common.sh")),
+    ("pump", include_str!("sh/pump.sh")),
+    ("supervise", include_str!("sh/supervise.sh")),
+    ("stop", include_str!("sh/stop.sh")),
+    ("output", include_str!("sh/output.sh")),
+    ("lane", include_str!("sh/lane.sh")),
+];
+
+/// Where the program begins once all of it is read.
+pub const MAIN_PART: (&str, &str) = ("main", include_str!("sh/main.sh"));
+
+/// The program that runs inside a session's shell.
+pub const SHELL_PART: (&str, &str) = ("shell", include_str!("sh/shell.sh"));
+
+/// A program as it travels: without comments, blank lines and indentation.
+#[derive(Debug)]
+pub struct Program {
+    /// Twelve hex digits that change with every byte of it; the files on the host are named after them.
+    pub key: String,
+    /// What lanes and supervisors run.
+    pub host: String,
+    /// What a session's shell runs.
+    pub shell: String,
+}
+
+/// The programs of this version.
+pub static PROGRAM: LazyLock<Program> = LazyLock::new(|| {
+    let tools = files::PROGRAMS.iter();
+    let host = HOST_PARTS.iter().chain(tools).chain(std::iter::once(&MAIN_PART)).fold(String::new(), |mut text, (_, part)| {
+        text.push_str(&strip(part));
+        text
+    });
+    let shell = strip(SHELL_PART.1);
+    let mut hash = Sha256::new();
+    hash.update(&host);
+    hash.update(&shell);
+    let key = hash.finalize().iter().take(6).fold(String::new(), |mut key, byte| {
+        let _ = write!(key, "{byte:02x}");
+        key
+    });
+    Program { key, host, shell }
+});
+
+impl Program {
+    /// The bytes that follow the nonce: a line with the key and the two lengths, then the two texts.
+    #[must_use]
+    pub fn announcement(&self) -> Vec<u8> {
+        format!("{} {} {}\n{}{}", self.key, self.host.len(), self.shell.len(), self.host, self.shell).into_bytes()
+    }
+}
+
+/// Leaves out what the shell does not need: full-line comments, blank lines, indentation.
+///
+/// The programs hold no here-document and no string over several lines that this could change.
+fn strip(text: &str) -> String {
+    let lines = text.lines().map(str::trim_start).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    lines.fold(String::with_capacity(text.len()), |mut out, line| {
+        out.push_str(line);
+        out.push('\n');
+        out
+    })
+}
+
+/// The remote command line of a lane: it prints the nonce on a line of its own, from two halves so that an echo of the command
+/// cannot show it whole, and then reads the program. Nothing may be sent before the nonce was seen.
+#[must_use]
+pub fn command_line(nonce: &Nonce) -> String {
+    let (first, second) = nonce.as_str().split_at(nonce.as_str().len() / 2);
+    let take = |count: char, name: char| format!(r"{name}=\$(dd ibs=1 obs=65536 count=\${count} 2>/dev/null)");
+    let begin =
+        format!(r#"printf \"\n%s%s\n\" {first} {second}; read -r k n m && {} && {} && eval \"\$p\""#, take('n', 'p'), take('m', 's'));
+    format!(r#"exec /bin/sh -c 'B="{begin}"; command -v bash >/dev/null 2>&1 && exec bash --norc --noprofile -c "$B" towline; eval "$B"'"#)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_passes_every_login_shell() {
+        let line = command_line(&Nonce::mint());
+        assert_eq!(line.matches('\'').count(), 2);
+        assert!(!line.contains(['\n', '!']));
+        assert!(!line.contains(r"\\"));
+        assert!(line.len() < 1000);
+    }
+
+    #[test]
+    fn the_nonce_is_not_in_the_command_line() {
+        let nonce = Nonce::mint();
+        assert!(!command_line(&nonce).contains(nonce.as_str()));
+    }
+
+    #[test]
+    fn stripping_leaves_no_comment_and_every_command() {
+        assert_eq!(strip("# head\n\n  a # why\n\tb\n"), "a # why\nb\n");
+        assert!(PROGRAM.host.contains("tl_lane_main"));
+        assert!(PROGRAM.host.len() < 100_000, "{}", PROGRAM.host.len());
+    }
+}

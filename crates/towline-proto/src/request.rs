@@ -1,0 +1,291 @@
+//! Requests to a lane, as bytes.
+//!
+//! Holds to: a header line, argument lines whose backslashes and newlines are escaped, a counted payload; no byte of an agent
+//! is ever shell text but the command that it asked to run. Leaves out: when a request may be sent again (see `recovery`).
+
+use std::fmt::Write as _;
+
+use sha2::{Digest, Sha256};
+use towline_base::{ExecutionId, Handle, SessionName};
+
+use crate::files::ToolCall;
+
+/// A command above this size travels as payload: the shell's `read` takes arguments byte by byte.
+const COMMAND_AS_ARGUMENT: usize = 8 * 1024;
+
+/// What a lane can be asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// For a sign of life.
+    Ping,
+    /// To start an execution, or to attach to it if it was started before.
+    Run(Run),
+    /// To be told of an execution's outcome.
+    Wait(Handle),
+    /// To let an execution go on without its session.
+    Over(Handle),
+    /// For part of an execution's output.
+    Output(Output),
+    /// To end an execution, with this signal first.
+    Stop(Handle, &'static str),
+    /// For the executions that run or are unread (or for all).
+    Jobs(Which),
+    /// That these executions were read.
+    Ack(Vec<Handle>),
+    /// To make sure that a session is there, and to tell of it.
+    Session(SessionName),
+    /// To end a session.
+    End(SessionName),
+    /// What the host is and has.
+    Facts,
+    /// A file tool, in a session's directory.
+    Tool(SessionName, ToolCall),
+    /// To list, or to remove, what is kept on the host.
+    Clean(Clean),
+}
+
+/// Which executions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// Running or unread.
+    Open,
+    /// All that have not expired.
+    All,
+}
+
+/// What to do with what is kept on the host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Clean {
+    /// Tell it.
+    List,
+    /// Remove what is over and read.
+    Finished,
+    /// Remove everything, and end what runs.
+    All,
+}
+
+/// An execution to start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// Its short name, which also names its files.
+    pub handle: Handle,
+    /// Its identity.
+    pub id: ExecutionId,
+    /// The session in which, or beside which, it runs.
+    pub session: SessionName,
+    /// In a copy of the session instead of in its shell.
+    pub copy: bool,
+    /// Nobody waits for it.
+    pub background: bool,
+    /// Standard error in a spool of its own.
+    pub separate: bool,
+    /// Seconds after which the host itself ends it; 0 for never.
+    pub limit: u64,
+    /// The shell text.
+    pub command: String,
+    /// What it reads.
+    pub stdin: Option<Vec<u8>>,
+    /// Directory for this call only.
+    pub cwd: Option<String>,
+    /// Variables for this call only; the names are already checked.
+    pub env: Vec<(String, String)>,
+}
+
+/// Part of an execution's output, and what to wait for before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Output {
+    /// Which execution.
+    pub handle: Handle,
+    /// `stdout` or `stderr`.
+    pub stream: &'static str,
+    /// First byte; `None` with a wait for output: past what is there now.
+    pub offset: Option<u64>,
+    /// At most so many bytes.
+    pub limit: u64,
+    /// If above 0: only so many last lines of the last `limit` bytes.
+    pub tail: u64,
+    /// Hundredths of a second to wait.
+    pub wait: u64,
+    /// `end`, `output` or `pattern`.
+    pub wait_for: &'static str,
+    /// An extended regular expression.
+    pub pattern: String,
+}
+
+/// Escapes an argument so that it fits on one line: `\` as `\\`, newline as `\n`.
+fn escape(argument: &[u8], out: &mut Vec<u8>) {
+    for byte in argument {
+        match byte {
+            b'\\' => out.extend(b"\\\\"),
+            b'\n' => out.extend(b"\\n"),
+            0 => {} // cannot come: arguments are checked for NUL where they enter
+            other => out.push(*other),
+        }
+    }
+}
+
+/// One request as bytes.
+fn lines(number: u64, op: &str, arguments: &[&[u8]], payload: &[u8]) -> Vec<u8> {
+    let mut out = format!("{number} {op} {} {}\n", arguments.len(), payload.len()).into_bytes();
+    for argument in arguments {
+        escape(argument, &mut out);
+        out.push(b'\n');
+    }
+    out.extend_from_slice(payload);
+    out
+}
+
+impl Request {
+    /// The bytes that ask it, under this number.
+    #[must_use]
+    pub fn encode(&self, number: u64) -> Vec<u8> {
+        match self {
+            Self::Ping => lines(number, "ping", &[], &[]),
+            Self::Run(run) => run.encode(number),
+            Self::Wait(handle) => lines(number, "wait", &[handle.as_str().as_bytes()], &[]),
+            Self::Over(handle) => lines(number, "over", &[handle.as_str().as_bytes()], &[]),
+            Self::Output(output) => output.encode(number),
+            Self::Stop(handle, signal) => lines(number, "stop", &[handle.as_str().as_bytes(), signal.as_bytes()], &[]),
+            Self::Jobs(which) => {
+                let which: &[u8] = match which {
+                    Which::Open => b"open",
+                    Which::All => b"all",
+                };
+                lines(number, "jobs", &[which], &[])
+            }
+            Self::Ack(handles) => {
+                let words: Vec<&[u8]> = handles.iter().map(|handle| handle.as_str().as_bytes()).collect();
+                lines(number, "ack", &words, &[])
+            }
+            Self::Session(name) => lines(number, "session", &[name.as_str().as_bytes()], &[]),
+            Self::End(name) => lines(number, "end", &[name.as_str().as_bytes()], &[]),
+            Self::Facts => lines(number, "facts", &[], &[]),
+            Self::Tool(session, call) => {
+                let mut words: Vec<&[u8]> = vec![call.tool.as_bytes(), session.as_str().as_bytes()];
+                words.extend(call.args.iter().map(Vec::as_slice));
+                lines(number, "tool", &words, &call.payload)
+            }
+            Self::Clean(what) => {
+                let what: &[u8] = match what {
+                    Clean::List => b"list",
+                    Clean::Finished => b"finished",
+                    Clean::All => b"all",
+                };
+                lines(number, "clean", &[what], &[])
+            }
+        }
+    }
+}
+
+impl Run {
+    /// What makes two requests the same execution: everything that decides what runs.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        let mut hash = Sha256::new();
+        let mut part = |bytes: &[u8]| {
+            hash.update((bytes.len() as u64).to_le_bytes());
+            hash.update(bytes);
+        };
+        part(self.session.as_str().as_bytes());
+        part(&[u8::from(self.copy), u8::from(self.separate)]);
+        part(self.command.as_bytes());
+        part(self.stdin.as_deref().unwrap_or(b"\0none"));
+        part(self.cwd.as_deref().unwrap_or("\0none").as_bytes());
+        for (name, value) in &self.env {
+            part(name.as_bytes());
+            part(value.as_bytes());
+        }
+        hash.finalize().iter().take(16).fold(String::new(), |mut hex, byte| {
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        })
+    }
+
+    fn encode(&self, number: u64) -> Vec<u8> {
+        let as_payload = self.stdin.is_none() && self.command.len() > COMMAND_AS_ARGUMENT;
+        let mut flags = String::from("-");
+        for (flag, set) in [
+            ('e', self.separate),
+            ('i', self.stdin.is_some()),
+            ('p', as_payload),
+            ('o', self.cwd.is_some() || !self.env.is_empty()),
+            ('b', self.background),
+        ] {
+            if set {
+                flags.push(flag);
+            }
+        }
+        let digest = self.digest();
+        let limit = self.limit.to_string();
+        let mut words: Vec<Vec<u8>> =
+            [self.handle.as_str(), self.id.as_str(), &digest, self.session.as_str(), if self.copy { "c" } else { "s" }, &flags, &limit]
+                .map(|word| word.as_bytes().to_vec())
+                .to_vec();
+        words.push(if as_payload { Vec::new() } else { self.command.clone().into_bytes() });
+        if self.cwd.is_some() || !self.env.is_empty() {
+            // The lane stores these lines as they came, still escaped; the session's shell undoes the escapes.
+            words.push(self.cwd.clone().unwrap_or_default().into_bytes());
+            words.extend(self.env.iter().map(|(name, value)| format!("{name}={value}").into_bytes()));
+        }
+        let words: Vec<&[u8]> = words.iter().map(Vec::as_slice).collect();
+        let payload = if as_payload { self.command.as_bytes() } else { self.stdin.as_deref().unwrap_or_default() };
+        lines(number, "run", &words, payload)
+    }
+}
+
+impl Output {
+    fn encode(&self, number: u64) -> Vec<u8> {
+        let offset = self.offset.map_or_else(|| "end".to_owned(), |offset| offset.to_string());
+        let numbers = [self.limit, self.tail, self.wait].map(|number| number.to_string());
+        let words = [self.handle.as_str(), self.stream, &offset, &numbers[0], &numbers[1], &numbers[2], self.wait_for, &self.pattern];
+        lines(number, "output", &words.map(str::as_bytes), &[])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_argument_never_breaks_its_line() {
+        let call = ToolCall { tool: "stat", args: vec![b"a\\n\nb".to_vec()], payload: b"xy".to_vec() };
+        let session = SessionName::parse("s").expect("a name");
+        assert_eq!(Request::Tool(session, call).encode(7), b"7 tool 3 2\nstat\ns\na\\\\n\\nb\nxy");
+    }
+
+    fn run(command: &str) -> Run {
+        Run {
+            handle: Handle::parse("bcdfgh").expect("a handle"),
+            id: ExecutionId::from_bits(1),
+            session: SessionName::parse("s").expect("a name"),
+            copy: false,
+            background: false,
+            separate: false,
+            limit: 0,
+            command: command.to_owned(),
+            stdin: None,
+            cwd: None,
+            env: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn the_digest_tells_commands_apart_and_nothing_else() {
+        let one = run("true");
+        assert_eq!(one.digest(), Run { handle: Handle::mint(), id: ExecutionId::mint(), ..one.clone() }.digest());
+        assert_ne!(one.digest(), run("false").digest());
+        assert_ne!(one.digest(), Run { cwd: Some("/".into()), ..one.clone() }.digest());
+        assert_ne!(one.digest(), Run { stdin: Some(Vec::new()), ..one.clone() }.digest());
+    }
+
+    #[test]
+    fn a_long_command_is_payload_and_a_short_one_is_not() {
+        let text = String::from_utf8(run("echo hi").encode(1)).expect("text");
+        assert!(text.starts_with("1 run 8 0\nbcdfgh\n00000000000000000000000000000001\n"), "{text}");
+        assert!(text.ends_with("\ns\ns\n-\n0\necho hi\n"), "{text}");
+        let long = ": x\n".repeat(5000);
+        let bytes = run(&long).encode(1);
+        assert!(bytes.starts_with(format!("1 run 8 {}\n", long.len()).as_bytes()));
+        assert!(bytes.ends_with(long.as_bytes()));
+    }
+}
