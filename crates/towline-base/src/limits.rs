@@ -18,6 +18,12 @@ pub const SILENCE: Duration = Duration::from_secs(9);
 pub const HEARTBEAT: Duration = Duration::from_secs(3);
 /// How often an idle line is asked: noticed within 30 s.
 pub const IDLE_HEARTBEAT: Duration = Duration::from_secs(15);
+/// Silence on an idle line after which it counts as dead.
+pub const IDLE_SILENCE: Duration = Duration::from_secs(28);
+/// First pause before connecting again after a link was lost: a waiting call should hardly notice a blip.
+pub const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// Longest pause before connecting again: below sshd's MaxStartups and PerSourcePenalties with room for others.
+pub const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// Characters of output in one answer: what clients show a model without cutting.
 pub const ANSWER_CHARACTERS: usize = 30_000;
 /// Largest frame that the host may send, in bytes of payload: a larger one is a broken or hostile host.

@@ -1,0 +1,335 @@
+//! The driver of a line: carries out what the recovery machine decides.
+//!
+//! Holds to: one task owns the machine; everybody else sends it messages. A lane is opened, greeted and read by a task of its
+//! own, whose words carry the lane's number, so that what a lost lane still says is not mistaken. Leaves out: every
+//! decision (`towline_proto::recovery`), and what requests mean.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use towline_base::{Code, Nonce, limits};
+use towline_proto::outcome::{Hello, parse_hello};
+use towline_proto::program::{PROGRAM, command_line};
+use towline_proto::recovery::{CallId, Effect, Epoch, Event, Finish, Line, Timing, Trouble};
+use towline_proto::{Decoder, Request, Tag};
+
+/// The times by which every line goes.
+pub(crate) const TIMING: Timing = Timing {
+    heartbeat: limits::HEARTBEAT,
+    silence: limits::SILENCE,
+    idle_heartbeat: limits::IDLE_HEARTBEAT,
+    idle_silence: limits::IDLE_SILENCE,
+    first_pause: limits::FIRST_PAUSE,
+    longest_pause: limits::LONGEST_PAUSE,
+};
+
+/// A channel to a lane on the host.
+pub(crate) struct Wire {
+    /// What the lane reads.
+    pub(crate) input: Box<dyn AsyncWrite + Send + Unpin>,
+    /// What the lane writes.
+    pub(crate) output: Box<dyn AsyncRead + Send + Unpin>,
+    /// Why it ended; asked once, when `output` is over.
+    pub(crate) end: Box<dyn FnOnce() -> End + Send>,
+    /// Kept as long as the lane is used.
+    pub(crate) _keep: Box<dyn Send>,
+}
+
+/// The future that tells why a channel ended.
+pub(crate) type End = std::pin::Pin<Box<dyn Future<Output = Trouble> + Send>>;
+
+/// Whoever can open channels to one host.
+pub(crate) trait Dial: Send + Sync + 'static {
+    /// Opens a channel that runs this command line.
+    fn dial(&self, command: String) -> impl Future<Output = Result<Wire, Trouble>> + Send;
+    /// A lane over this dialler's connection was silent for too long: the next one must not go the same way.
+    fn distrust(&self) -> impl Future<Output = ()> + Send;
+}
+
+enum Message {
+    Call { call: CallId, request: Box<Request>, deadline: Duration, answer: oneshot::Sender<Finish> },
+    Forget(CallId),
+    Event(Event),
+    Writer(Epoch, mpsc::UnboundedSender<Vec<u8>>),
+}
+
+/// A line to one host; cheap to clone.
+#[derive(Clone)]
+pub(crate) struct LineDriver {
+    messages: mpsc::UnboundedSender<Message>,
+    next_call: Arc<AtomicU64>,
+    hello: watch::Receiver<Option<Hello>>,
+    born: Instant,
+}
+
+/// Tells the driver that nobody waits for a call any more.
+struct Forget<'a> {
+    line: &'a LineDriver,
+    call: CallId,
+}
+
+impl Drop for Forget<'_> {
+    fn drop(&mut self) {
+        let _ = self.line.messages.send(Message::Forget(self.call));
+    }
+}
+
+impl LineDriver {
+    /// A line that connects when it is first called.
+    pub(crate) fn start(dial: impl Dial, timing: Timing) -> Self {
+        let (messages, inbox) = mpsc::unbounded_channel();
+        let (hello_sender, hello) = watch::channel(None);
+        let born = Instant::now();
+        let driver = Driver {
+            line: Line::new(timing),
+            dial: Arc::new(dial),
+            // A weak sender: the task ends when the last handle is gone.
+            outbox: messages.downgrade(),
+            born,
+            lanes: HashMap::new(),
+            answers: HashMap::new(),
+            hello: hello_sender,
+        };
+        tokio::spawn(driver.run(inbox));
+        Self { messages, next_call: Arc::new(AtomicU64::new(1)), hello, born }
+    }
+
+    /// Asks the host, and waits for the answer until `wait` is over. Dropping the future forgets the call here and says
+    /// nothing to the host.
+    pub(crate) async fn call(&self, request: Request, wait: Duration) -> Finish {
+        let call = self.next_call.fetch_add(1, Ordering::Relaxed);
+        let (answer, answered) = oneshot::channel();
+        let deadline = self.born.elapsed() + wait;
+        let forget = Forget { line: self, call };
+        let sent = self.messages.send(Message::Call { call, request: Box::new(request), deadline, answer });
+        let gone = || Finish::NotSent(Trouble { code: Code::Local, text: "towline is closing".to_owned(), hint: None });
+        let finish = if sent.is_ok() { answered.await.unwrap_or_else(|_| gone()) } else { gone() };
+        drop(forget);
+        finish
+    }
+
+    /// What the host told when its lane came up, if a lane is there.
+    pub(crate) fn hello(&self) -> Option<Hello> {
+        self.hello.borrow().clone()
+    }
+
+    /// Closes the lane if nobody waits on it.
+    pub(crate) fn release(&self) {
+        let _ = self.messages.send(Message::Event(Event::Release));
+    }
+}
+
+struct Lane {
+    reader: JoinHandle<()>,
+    writer: Option<mpsc::UnboundedSender<Vec<u8>>>,
+}
+
+struct Driver<D> {
+    line: Line,
+    dial: Arc<D>,
+    outbox: mpsc::WeakUnboundedSender<Message>,
+    born: Instant,
+    lanes: HashMap<Epoch, Lane>,
+    answers: HashMap<CallId, oneshot::Sender<Finish>>,
+    hello: watch::Sender<Option<Hello>>,
+}
+
+impl<D: Dial> Driver<D> {
+    async fn run(mut self, mut inbox: mpsc::UnboundedReceiver<Message>) {
+        loop {
+            let tick = self.line.next_tick().map(|at| self.born + at);
+            let event = tokio::select! {
+                message = inbox.recv() => match message {
+                    None => break,
+                    Some(Message::Event(event)) => event,
+                    Some(Message::Forget(call)) => {
+                        self.answers.remove(&call);
+                        Event::Forget(call)
+                    }
+                    Some(Message::Call { call, request, deadline, answer }) => {
+                        self.answers.insert(call, answer);
+                        Event::Call { call, request, deadline }
+                    }
+                    Some(Message::Writer(epoch, writer)) => {
+                        if let Some(lane) = self.lanes.get_mut(&epoch) {
+                            lane.writer = Some(writer);
+                        }
+                        continue;
+                    }
+                },
+                () = until(tick) => Event::Tick,
+            };
+            let lost = matches!(event, Event::Tick);
+            let effects = self.line.handle(self.born.elapsed(), event);
+            for effect in effects {
+                self.carry_out(effect, lost);
+            }
+            let hello = self.line.hello();
+            if self.hello.borrow().as_ref() != hello {
+                self.hello.send_replace(hello.cloned());
+            }
+        }
+        for lane in self.lanes.values() {
+            lane.reader.abort();
+        }
+    }
+
+    fn carry_out(&mut self, effect: Effect, by_clock: bool) {
+        match effect {
+            Effect::Open(epoch) => {
+                let reader = tokio::spawn(serve_lane(self.dial.clone(), epoch, self.outbox.clone()));
+                self.lanes.insert(epoch, Lane { reader, writer: None });
+            }
+            Effect::Close(epoch) => {
+                if let Some(lane) = self.lanes.remove(&epoch) {
+                    lane.reader.abort();
+                    // Only the clock closes a lane that still seems to be there: its connection is not to be trusted.
+                    if by_clock {
+                        let dial = self.dial.clone();
+                        tokio::spawn(async move { dial.distrust().await });
+                    }
+                }
+            }
+            Effect::Send(epoch, bytes) => {
+                if let Some(writer) = self.lanes.get(&epoch).and_then(|lane| lane.writer.as_ref()) {
+                    let _ = writer.send(bytes);
+                }
+            }
+            Effect::Finish(call, finish) => {
+                if let Some(answer) = self.answers.remove(&call) {
+                    let _ = answer.send(finish);
+                }
+            }
+        }
+    }
+}
+
+async fn until(tick: Option<Instant>) {
+    match tick {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Opens a lane, greets it, and passes on what it says until it ends.
+async fn serve_lane<D: Dial>(dial: Arc<D>, epoch: Epoch, outbox: mpsc::WeakUnboundedSender<Message>) {
+    let tell = |event| {
+        if let Some(outbox) = outbox.upgrade() {
+            let _ = outbox.send(Message::Event(event));
+        }
+    };
+    let nonce = Nonce::mint();
+    let opened = tokio::time::timeout(limits::CONNECT, dial.dial(command_line(&nonce))).await;
+    let wire = match opened {
+        Ok(Ok(wire)) => wire,
+        Ok(Err(trouble)) => return tell(Event::Down(epoch, trouble)),
+        Err(_) => return tell(Event::Down(epoch, not_in_time("connecting"))),
+    };
+    let Wire { input, mut output, end, _keep } = wire;
+    let mut decoder = Decoder::new(&nonce);
+    let (writer, requests) = mpsc::unbounded_channel();
+    match tokio::time::timeout(limits::CONNECT, greet(&mut output, &mut decoder)).await {
+        Ok(Ok(true)) => {}
+        Ok(Ok(false)) => return tell(Event::Down(epoch, ended_early(end().await, &decoder))),
+        Ok(Err(trouble)) => return tell(Event::Down(epoch, trouble)),
+        Err(_) => return tell(Event::Down(epoch, silent_shell(&decoder))),
+    }
+    let _ = writer.send(PROGRAM.announcement());
+    let sending = tokio::spawn(send_all(input, requests));
+    if let Some(outbox) = outbox.upgrade() {
+        let _ = outbox.send(Message::Writer(epoch, writer));
+    }
+    let trouble = listen(&mut output, &mut decoder, epoch, &outbox).await;
+    sending.abort();
+    let trouble = match trouble {
+        Some(trouble) => trouble,
+        None => tokio::time::timeout(Duration::from_secs(2), end()).await.unwrap_or_else(|_| ended()),
+    };
+    tell(Event::Down(epoch, trouble));
+}
+
+/// Reads until the nonce came; false if the channel ended before.
+async fn greet(output: &mut (impl AsyncRead + Unpin), decoder: &mut Decoder) -> Result<bool, Trouble> {
+    let mut buffer = vec![0; 8 * 1024];
+    loop {
+        if decoder.greeted().map_err(|error| protocol(&error.to_string()))? {
+            return Ok(true);
+        }
+        match output.read(&mut buffer).await {
+            Ok(0) | Err(_) => return Ok(false),
+            Ok(count) => decoder.feed(&buffer[..count]),
+        }
+    }
+}
+
+/// Passes frames on; tells what is wrong if the stream is no protocol, nothing if it just ended.
+async fn listen(output: &mut (impl AsyncRead + Unpin), decoder: &mut Decoder, epoch: Epoch, outbox: &mpsc::WeakUnboundedSender<Message>) -> Option<Trouble> {
+    let mut buffer = vec![0; 32 * 1024];
+    loop {
+        loop {
+            let frame = match decoder.next_frame() {
+                Ok(Some(frame)) => frame,
+                Ok(None) => break,
+                Err(error) => return Some(protocol(&error.to_string())),
+            };
+            let event = match frame.tag {
+                Tag::Hello => Event::Up(epoch, parse_hello(&frame.payload)),
+                // Before any request there is nothing to refuse: the lane itself could not come up.
+                Tag::Refused if frame.key == "0" => {
+                    let text = format!("the host has no usable place for towline's state: {}", String::from_utf8_lossy(&frame.payload));
+                    return Some(Trouble { code: Code::HostState, text, hint: None });
+                }
+                _ => Event::Said(epoch, frame),
+            };
+            outbox.upgrade()?.send(Message::Event(event)).ok()?;
+        }
+        match output.read(&mut buffer).await {
+            Ok(0) | Err(_) => return None,
+            Ok(count) => decoder.feed(&buffer[..count]),
+        }
+    }
+}
+
+async fn send_all(mut input: Box<dyn AsyncWrite + Send + Unpin>, mut requests: mpsc::UnboundedReceiver<Vec<u8>>) {
+    while let Some(bytes) = requests.recv().await {
+        if input.write_all(&bytes).await.is_err() || input.flush().await.is_err() {
+            return;
+        }
+    }
+}
+
+fn protocol(text: &str) -> Trouble {
+    Trouble { code: Code::Protocol, text: format!("what came from the host is not towline's protocol: {text}"), hint: None }
+}
+
+fn ended() -> Trouble {
+    Trouble { code: Code::LinkLost, text: "the connection ended".to_owned(), hint: None }
+}
+
+fn not_in_time(what: &str) -> Trouble {
+    Trouble { code: Code::ConnectTimeout, text: format!("{what} took more than {} s", limits::CONNECT.as_secs()), hint: None }
+}
+
+/// The channel ended before the program said anything: ssh's own words if it has some, else what the shell printed.
+fn ended_early(trouble: Trouble, decoder: &Decoder) -> Trouble {
+    let noise = decoder.noise();
+    if trouble.code == Code::SshFailed || trouble.code == Code::LinkLost {
+        let (noise, _) = towline_base::visible::to_text(noise.trim().as_bytes());
+        let text = format!("the login shell on the host did not start the remote program ({}); it printed: {noise:?}", trouble.text);
+        return Trouble { code: Code::RemoteShell, text, hint: None };
+    }
+    trouble
+}
+
+fn silent_shell(decoder: &Decoder) -> Trouble {
+    let (noise, _) = towline_base::visible::to_text(decoder.noise().trim().as_bytes());
+    let text = format!("the host's login shell gave no sign of the remote program in {} s; it printed: {noise:?}", limits::CONNECT.as_secs());
+    Trouble { code: Code::RemoteShell, text, hint: None }
+}
