@@ -3,12 +3,10 @@
 //! Holds to: every step runs even if an earlier one failed, so that one run tells all; only a set-up that failed ends it.
 //! Leaves out: what takes long (long.rs).
 
-use std::path::PathBuf;
-
 use crate::run::{self, Outcome, Trouble};
 use crate::setup::{self, Ready, Stage};
 use crate::steps::{Steps, Verdict};
-use crate::{demo, docs, long, readme, tidy};
+use crate::{demo, docs, long, readme, shellcheck, tidy};
 
 /// How much is checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +53,7 @@ fn jobs() -> [(&'static str, Job); 11] {
     [
         ("format", |_| plain(run::cargo().args(["fmt", "--all", "--check"]))),
         ("tidy", |_| tidy::report().map(|()| String::new()).into()),
-        ("shellcheck", |_| shellcheck().into()),
+        ("shellcheck", |_| shellcheck::run().into()),
         ("deny", |_| deny()),
         ("clippy", |_| plain(run::cargo().args(["clippy", "--quiet", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"]))),
         ("tests", |_| tests()),
@@ -69,16 +67,6 @@ fn jobs() -> [(&'static str, Job); 11] {
 
 fn plain(command: &mut std::process::Command) -> Verdict {
     run::run(command).map(|()| String::new()).into()
-}
-
-/// Every sh program that is sent to a host or run here.
-fn shellcheck() -> Outcome<String> {
-    let programs: Vec<PathBuf> = tidy::tracked()?.into_iter().filter(|path| path.extension().is_some_and(|ext| ext == "sh")).collect();
-    if programs.is_empty() {
-        return Err(Trouble::new("there is no sh program to check"));
-    }
-    run::run(run::command("shellcheck").args(["-s", "sh", "--"]).args(&programs))?;
-    Ok(format!("{} programs", programs.len()))
 }
 
 fn deny() -> Verdict {

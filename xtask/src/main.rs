@@ -14,6 +14,7 @@ mod long;
 mod readme;
 mod run;
 mod setup;
+mod shellcheck;
 mod steps;
 mod tidy;
 
