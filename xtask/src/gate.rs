@@ -122,8 +122,9 @@ fn mcp_client(ready: &Ready) -> Outcome<String> {
     }
     let binary = crate::binary::build(crate::binary::Profile::Debug)?;
     let lab = crate::lab::Lab::start()?;
-    let mut command = run::command(&ready.python);
-    command.arg(script).envs(lab.environment()).env("TOWLINE_BINARY", binary).env("TOWLINE_HOST", crate::lab::HOST);
+    let mut command = lab.command(&ready.python);
+    command.arg(script).env("TOWLINE_BINARY", binary).env("TOWLINE_HOST", crate::lab::HOST);
+    command.env("PYTHONUTF8", "1").env("PYTHONDONTWRITEBYTECODE", "1");
     let (well, lines) = run::tee(&mut command)?;
     let last = lines.last().cloned().unwrap_or_default();
     if well { Ok(last) } else { Err(Trouble(last)) }

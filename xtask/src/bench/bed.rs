@@ -204,4 +204,21 @@ mod tests {
         assert_eq!(id_of(&answer("id x\n[exit 0 \u{b7} 1 ms \u{b7} /srv \u{b7} id k3f9xx]")), Ok("k3f9xx".to_owned()));
         assert!(id_of(&answer("[exit 0]")).is_err());
     }
+
+    #[test]
+    fn plain_ssh_takes_two_round_trips_and_leaves_nothing() {
+        let bed = Bed::new(Path::new("/nonexistent")).unwrap();
+        let plain = PlainSsh::start(&bed.lab).unwrap();
+        bed.set_rtt(100);
+        let before = bed.lab.kit.relay.traffic();
+        let times = plain.times(":", 2).unwrap();
+        assert!(times.iter().all(|time| *time >= 200.0), "{times:?}");
+        let (up, down) = each(before, bed.lab.kit.relay.traffic(), 2);
+        assert!(up > 0 && down > 0);
+        let mark = bed.lab.kit.dir().to_path_buf();
+        drop(plain);
+        drop(bed);
+        assert_eq!(towline_testkit::process::with_argument(&mark.to_string_lossy()), []);
+        assert!(!mark.exists());
+    }
 }

@@ -178,4 +178,31 @@ mod tests {
         assert_eq!(text_of(&bad), Err(Trouble::new("no such file")));
         assert_eq!(text_of(&json!({"error": {"code": -32602, "message": "unknown tool"}})), Err(Trouble::new("unknown tool")));
     }
+
+    /// A server that holds its first answer back until it was asked a second time.
+    const BACKWARDS: &str = r#"#!/bin/sh
+answer() { printf '{"jsonrpc":"2.0","id":%s,"result":{"content":[{"type":"text","text":"of %s"}]}}\n' "$1" "$1"; }
+while read -r line; do
+    id=${line#*\"id\":} id=${id%%,*}
+    case $line in
+        *initialized*) ;;
+        *'"initialize"'*) answer "$id" ;;
+        *) if [ -n "${held-}" ]; then answer "$id"; answer "$held"; held=; else held=$id; fi ;;
+    esac
+done
+"#;
+
+    #[test]
+    fn answers_find_their_requests_in_whatever_order_they_come() {
+        let dir = tempfile::tempdir().unwrap();
+        let (text, program) = (dir.path().join("text"), dir.path().join("server"));
+        std::fs::write(&text, BACKWARDS).unwrap();
+        // Copied by another process: while we hold it open for writing, a child of another test would make it busy.
+        run::run(run::command("install").args(["-m", "755"]).args([&text, &program])).unwrap();
+        let path = ("PATH".into(), run::variable("PATH").unwrap_or_default().into());
+        let mut server = Server::start(&program, &[path]).unwrap();
+        let answers = server.call_all(&[("Stat", json!({})), ("Read", json!({}))]).unwrap();
+        assert_eq!((answers[0].text.as_str(), answers[1].text.as_str()), ("of 2", "of 3"));
+        assert!(answers[0].ms >= answers[1].ms);
+    }
 }
