@@ -99,25 +99,42 @@ fn group(form: &str, names: &[&[u8]], lines: &[u8], links: &[u8]) -> Result<Vec<
     if lines.len() != names.len() {
         return Err(ToolError::protocol("not one line for each name"));
     }
-    let targets: Vec<&[u8]> = links.split(|b| *b == b'\n').collect();
-    let described = names.iter().zip(lines).map(|(name, line)| {
-        let mut meta = match form {
-            "ls" => from_ls(name, line),
-            _ => from_stat(line),
-        };
-        if let Some(meta) = meta.as_mut().filter(|meta| meta.kind == Kind::Symlink && meta.target.is_none()) {
-            let arrow = [b" ", *name, b" -> "].concat();
-            meta.target = targets.iter().find_map(|line| after(line, &arrow));
-        }
-        (name.to_vec(), meta)
-    });
-    Ok(described.collect())
+    let mut order: Vec<usize> = (0..names.len()).collect();
+    if form == "ls" {
+        order.sort_by_key(|at| names[*at]);
+    }
+    let mut described: Vec<Named> = names.iter().map(|name| (name.to_vec(), None)).collect();
+    for (at, line) in order.into_iter().zip(lines) {
+        described[at].1 = if form == "ls" { from_ls(names[at], line) } else { from_stat(line) };
+    }
+    if form != "ls" {
+        add_targets(&mut described, links);
+    }
+    Ok(described)
 }
 
-/// What follows the first place of `mark` in a line.
+/// Gives links their targets, unless a target held a newline, so that the lines cannot be told apart.
+fn add_targets(described: &mut [Named], links: &[u8]) {
+    let is_link = |(name, meta): &&mut Named| !name.contains(&b'\n') && meta.as_ref().is_some_and(|meta| meta.kind == Kind::Symlink);
+    let wanted: Vec<&mut Named> = described.iter_mut().filter(is_link).collect();
+    let mut lines: Vec<&[u8]> = links.split(|b| *b == b'\n').collect();
+    if lines.len() != wanted.len() {
+        return;
+    }
+    for (name, meta) in wanted {
+        let arrow = [b" ", &name[..], b" -> "].concat();
+        let found = lines.iter().enumerate().find_map(|(at, line)| Some((at, after(line, &arrow)?)));
+        if let (Some((at, target)), Some(meta)) = (found, meta) {
+            lines.swap_remove(at);
+            meta.target = Some(target);
+        }
+    }
+}
+
+/// What follows the first place of `mark` in a line. Nothing if it holds `?`: some `ls` write that for what they cannot show.
 fn after(line: &[u8], mark: &[u8]) -> Option<Vec<u8>> {
     let at = line.windows(mark.len()).position(|window| window == mark)?;
-    Some(line[at + mark.len()..].to_vec())
+    Some(line[at + mark.len()..].to_vec()).filter(|target| !target.contains(&b'?'))
 }
 
 /// `-rw-r--r-- 12 1795179720 root:root`; the owner may hold spaces.
@@ -135,11 +152,11 @@ fn from_stat(line: &[u8]) -> Option<Meta> {
 
 /// `-rw-r--r-- 1 root root 12 Nov 20 13:02 ./name`, or with `major, minor` in the place of the size.
 fn from_ls(name: &[u8], line: &[u8]) -> Option<Meta> {
-    // The name is cut off first, as it may hold anything.
+    // The name is cut off first, as it may hold anything; a line without it is about something else.
     let arrow = [b" ", name, b" -> "].concat();
     let target = after(line, &arrow);
     let end = [b" ", name].concat();
-    let at = line.windows(end.len()).position(|window| window == end).unwrap_or(line.len());
+    let at = line.windows(end.len()).position(|window| window == end)?;
     let text = String::from_utf8_lossy(&line[..at]).into_owned();
     let words: Vec<&str> = text.split_whitespace().collect();
     let mode = words.first()?;

@@ -1,8 +1,8 @@
 # What `stat` or `ls` says of names, in groups; the caller reads the lines.
 
-# tl_f_meta NAME...: writes, for each group: a field `COUNT FORM`, COUNT fields with the names, a field with one line for each in
-# their order (FORM `gnu` or `bsd`: mode, size, mtime, owner; `ls`: as `ls -ld` writes them; `gone`: none), and a field with
-# `ls -ld` lines of those that are links, if FORM is not `ls`. Each name is ./NAME or absolute.
+# tl_f_meta NAME...: writes, for each group: a field `COUNT FORM`, COUNT fields with the names, a field with one line for each (FORM
+# `gnu` or `bsd`, in their order: mode, size, mtime, owner; `ls`: as `ls -ld` writes and sorts them; `gone`: none), and, if FORM is
+# not `ls`, a field with `ls -ld` lines of those that are links and hold no newline. Each name is ./NAME or absolute.
 tl_f_meta() {
   tl_form=''
   if command -v stat >/dev/null 2>&1; then
@@ -17,7 +17,10 @@ tl_f_meta() {
     case $# in 1) tl_v='' ;; *) tl_v="$*" ;; esac
     case $tl_v in
       *"$tl_nl"*) ;;
-      *) if tl_v=$(ls -ld "$@" 2>/dev/null); then tl_form='ls'; fi ;;
+      *)
+        if tl_v=$(ls -ld "$@" 2>/dev/null && printf x); then tl_form='ls'; fi
+        tl_v=${tl_v%"$tl_nl"x}
+        ;;
     esac
   fi
   if [ -n "$tl_form" ]; then

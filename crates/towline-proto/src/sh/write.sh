@@ -26,6 +26,7 @@ tl_write() {
     if [ "$tl_how" = append ]; then tl_write_append; else tl_write_over; fi
   else
     tl_err=enotdir && [ -z "$tl_slash" ] || return 1
+    tl_err=enametoolong && [ "${#tl_name}" -le 255 ] || return 1
     tl_err='' tl_state=created tl_tag='' tl_known=$#
     tl_write_new
   fi || return 1
@@ -69,7 +70,12 @@ tl_write_over() {
 tl_write_new() {
   tl_f_stage "$TL_UMASK" tl_write_body || return 1
   tl_write_whole || return 1
-  if [ "$tl_how$tl_known" = any0 ]; then mv -f "$tl_temp" "./$tl_name"; else tl_f_create; fi
+  if [ "$tl_how$tl_known" != any0 ]; then
+    tl_f_create
+  elif [ -d "./$tl_name" ] || ! mv -f "$tl_temp" "./$tl_name" 2>"$tl_errors"; then
+    tl_f_blame eio
+    tl_f_drop
+  fi
 }
 
 # tl_write_body: standard input to standard output, on the disk where dd can do that.

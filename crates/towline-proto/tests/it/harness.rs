@@ -13,7 +13,7 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use towline_proto::files::{PROGRAMS, ToolCall, ToolReply};
+use towline_proto::files::{PROGRAMS, TagKind, ToolCall, ToolReply};
 
 /// A shell that may run the programs, and how it is started.
 #[derive(Clone, Copy, Debug)]
@@ -121,10 +121,16 @@ impl Host {
         self.start(cwd, call, &[])
     }
 
+    /// The same with a directory for locks that it shares with others.
+    pub(crate) fn call_with_locks(&self, cwd: &Path, call: &ToolCall, locks: &Path) -> ToolReply {
+        self.start(cwd, call, &["/usr/bin/env", &format!("TL_LOCKS={}", locks.display())])
+    }
+
     /// The same under a program that starts it (`unshare …`, `strace …`): its words stand before the shell's.
     pub(crate) fn start(&self, cwd: &Path, call: &ToolCall, before: &[&str]) -> ToolReply {
         static COUNT: AtomicU32 = AtomicU32::new(0);
-        let private = tempfile::tempdir().unwrap();
+        // As another user, the private directory must still be one that it can use.
+        let private = if before.is_empty() { tempfile::tempdir().unwrap() } else { open_directory() };
         let request = COUNT.fetch_add(1, Ordering::Relaxed).to_string();
         let input = private.path().join("in");
         let output = private.path().join("out");
@@ -160,4 +166,98 @@ impl Host {
 pub(crate) fn program(tool: &str) -> String {
     let wanted = |name: &str| name == tool || name.starts_with("shared");
     PROGRAMS.iter().filter(|(name, _)| wanted(name)).map(|(_, text)| *text).collect::<Vec<_>>().join("\n")
+}
+
+/// Names that a careless program would take for something else.
+pub(crate) fn hostile_names() -> Vec<Vec<u8>> {
+    let long = "n".repeat(255);
+    let mut names: Vec<Vec<u8>> = [
+        "plain.txt",
+        "a b",
+        " ",
+        "'",
+        "\"",
+        "$(touch pwned)",
+        "`touch pwned`",
+        "a\nb",
+        "a\n",
+        "\n",
+        ";touch pwned",
+        "-rf",
+        "-",
+        "--",
+        "*",
+        "?",
+        "[a]",
+        "\\",
+        "\\n",
+        "~",
+        "=",
+        "!",
+        "#",
+        "%s",
+        "a -> b",
+        "x:y",
+        "&",
+        "|",
+        "$HOME",
+        "é",
+        "🦀",
+        &long,
+    ]
+    .iter()
+    .map(|name| name.as_bytes().to_vec())
+    .collect();
+    names.push(b"\x01\x7f\xff\xfe".to_vec());
+    names
+}
+
+impl Host {
+    /// Whether the shell can hold these bytes: yash keeps wide characters and refuses others than ASCII in the C locale.
+    pub(crate) fn can_hold(&self, bytes: &[u8]) -> bool {
+        self.shell.name != "yash" || bytes.is_ascii()
+    }
+
+    /// How its utilities can name a content.
+    pub(crate) fn tag_kind(&self) -> TagKind {
+        if self.world == World::Posix { TagKind::Cksum } else { TagKind::Sha256 }
+    }
+
+    /// For messages of failed tests.
+    pub(crate) fn name(&self) -> String {
+        format!("{} with {:?}", self.shell.name, self.world)
+    }
+}
+
+/// Words that start a program as a user without rights, where the tests run as root.
+pub(crate) fn as_nobody() -> &'static [&'static str] {
+    static ROOT: OnceLock<bool> = OnceLock::new();
+    let root = *ROOT.get_or_init(|| run(Command::new("/usr/bin/id").arg("-u")).trim() == "0");
+    if root { &["/usr/bin/setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] } else { &[] }
+}
+
+/// A directory that everybody may enter and write to.
+pub(crate) fn open_directory() -> tempfile::TempDir {
+    use std::os::unix::fs::PermissionsExt as _;
+    let directory = tempfile::tempdir().unwrap();
+    fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    directory
+}
+
+/// One call in a directory on a disk of 64 KiB that holds a file `old`; and what that directory holds afterwards: its names and
+/// then the content of `old`. `None` where no mount namespace of our own can be had.
+pub(crate) fn full_disk(host: &Host, call: &ToolCall) -> Option<(ToolReply, String)> {
+    let directory = tempfile::tempdir().unwrap();
+    let mount = directory.path().join("mount");
+    let log = directory.path().join("log");
+    fs::create_dir(&mount).unwrap();
+    let script = format!(
+        "/bin/mount -t tmpfs -o size=64k tmpfs {0} && cd {0} && echo the old content >old || exit 99\n\
+         \"$@\"; status=$?; {{ /bin/ls -A; /bin/cat old; }} >{1}; exit $status",
+        mount.display(),
+        log.display()
+    );
+    let reply = host.start(&mount, call, &["/usr/bin/unshare", "-rm", "/bin/sh", "-c", &script, "sh"]);
+    let after = fs::read(&log).ok()?;
+    Some((reply, String::from_utf8_lossy(&after).into_owned()))
 }

@@ -1,1 +1,0 @@
-//! Read, Write, Edit's splice, Stat and List.
