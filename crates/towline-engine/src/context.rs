@@ -44,4 +44,23 @@ pub struct Settings {
     pub cwd: Option<String>,
     /// Arguments for ssh before `--`, from the person who starts towline (never from an agent): tests name a config file here.
     pub ssh_options: Vec<String>,
+    /// What may be done to hosts.
+    pub rules: towline_policy::Rules,
+    /// On which machine the calls work.
+    pub reach: Way,
+}
+
+/// How hosts are reached.
+#[derive(Clone, Debug, Default)]
+pub enum Way {
+    /// Over the system's ssh.
+    #[default]
+    Ssh,
+    /// Not at all: every host is this machine, with this home directory and environment. For tests and trials.
+    Local {
+        /// The home directory.
+        home: PathBuf,
+        /// The environment, whole.
+        env: Vec<(std::ffi::OsString, std::ffi::OsString)>,
+    },
 }

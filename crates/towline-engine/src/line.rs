@@ -36,10 +36,8 @@ pub(crate) struct Wire {
     pub(crate) input: Box<dyn AsyncWrite + Send + Unpin>,
     /// What the lane writes.
     pub(crate) output: Box<dyn AsyncRead + Send + Unpin>,
-    /// Why it ended; asked once, when `output` is over.
+    /// Why it ended; asked once, when `output` is over. Dropping it ends the channel's local process.
     pub(crate) end: Box<dyn FnOnce() -> End + Send>,
-    /// Kept as long as the lane is used.
-    pub(crate) _keep: Box<dyn Send>,
 }
 
 /// The future that tells why a channel ended.
@@ -232,7 +230,7 @@ async fn serve_lane<D: Dial>(dial: Arc<D>, epoch: Epoch, outbox: mpsc::WeakUnbou
         Ok(Err(trouble)) => return tell(Event::Down(epoch, trouble)),
         Err(_) => return tell(Event::Down(epoch, not_in_time("connecting"))),
     };
-    let Wire { input, mut output, end, _keep } = wire;
+    let Wire { input, mut output, end } = wire;
     let mut decoder = Decoder::new(&nonce);
     let (writer, requests) = mpsc::unbounded_channel();
     match tokio::time::timeout(limits::CONNECT, greet(&mut output, &mut decoder)).await {
@@ -270,7 +268,12 @@ async fn greet(output: &mut (impl AsyncRead + Unpin), decoder: &mut Decoder) -> 
 }
 
 /// Passes frames on; tells what is wrong if the stream is no protocol, nothing if it just ended.
-async fn listen(output: &mut (impl AsyncRead + Unpin), decoder: &mut Decoder, epoch: Epoch, outbox: &mpsc::WeakUnboundedSender<Message>) -> Option<Trouble> {
+async fn listen(
+    output: &mut (impl AsyncRead + Unpin),
+    decoder: &mut Decoder,
+    epoch: Epoch,
+    outbox: &mpsc::WeakUnboundedSender<Message>,
+) -> Option<Trouble> {
     let mut buffer = vec![0; 32 * 1024];
     loop {
         loop {
@@ -330,6 +333,7 @@ fn ended_early(trouble: Trouble, decoder: &Decoder) -> Trouble {
 
 fn silent_shell(decoder: &Decoder) -> Trouble {
     let (noise, _) = towline_base::visible::to_text(decoder.noise().trim().as_bytes());
-    let text = format!("the host's login shell gave no sign of the remote program in {} s; it printed: {noise:?}", limits::CONNECT.as_secs());
+    let text =
+        format!("the host's login shell gave no sign of the remote program in {} s; it printed: {noise:?}", limits::CONNECT.as_secs());
     Trouble { code: Code::RemoteShell, text, hint: None }
 }

@@ -1,0 +1,244 @@
+//! One host as the engine knows it: its line, what was found, what is still to be told of it.
+//!
+//! Holds to: nothing is asked of a host before a call needs it. Leaves out: the calls.
+
+use std::fmt::Write as _;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::sync::OnceCell;
+use towline_base::{Code, Failure, Handle, HostAlias, SessionName};
+use towline_proto::Request;
+use towline_proto::files::{ToolCall, ToolReply};
+use towline_proto::recovery::Finish;
+use towline_proto::request::Which;
+
+use crate::action::{Bash, Connect, OnTimeout, Place, Stderr};
+use crate::answer::{Answer, Body, JobLine, State};
+use crate::context::Context;
+use crate::execution;
+use crate::files::ToolLine;
+use crate::line::LineDriver;
+use crate::output::{not_answered, parse_jobs};
+
+/// How long a file tool may take on the host.
+const TOOL_WAIT: Duration = Duration::from_secs(120);
+/// How long a session may take to come up: login files can be slow.
+const SESSION_WAIT: Duration = Duration::from_secs(30);
+/// How long an answer waits for the news of unread executions that were asked for beside it.
+const NEWS_WAIT: Duration = Duration::from_millis(300);
+
+/// One host.
+pub(crate) struct Host {
+    pub(crate) alias: HostAlias,
+    pub(crate) line: LineDriver,
+    /// Whether the executions that an earlier towline left were told.
+    told: AtomicBool,
+    /// Executions whose outcome was answered, and whose host does not know that yet.
+    answered: Mutex<Vec<Handle>>,
+    /// Directory that the conversation's session begins in, and whether it was taken there.
+    begin_in: Option<String>,
+    begun: OnceCell<()>,
+}
+
+/// A session of a host, as the file tools see it.
+pub(crate) struct InSession<'a> {
+    pub(crate) line: &'a LineDriver,
+    pub(crate) session: &'a SessionName,
+}
+
+impl ToolLine for InSession<'_> {
+    async fn call(&self, call: ToolCall) -> Result<ToolReply, Failure> {
+        match self.line.call(Request::Tool(self.session.clone(), call), TOOL_WAIT).await {
+            Finish::Reply { status, body } => Ok(ToolReply { status, body }),
+            Finish::Unknown { .. } => Err(Failure::new(
+                Code::LinkLost,
+                "The link to the host was lost before the answer came; whether the file was changed is not known, and nothing was sent twice.",
+            )
+            .hint("Read the file to see how it stands.")),
+            other => Err(not_answered(other)),
+        }
+    }
+}
+
+impl Host {
+    pub(crate) fn new(alias: HostAlias, line: LineDriver, begin_in: Option<String>) -> Self {
+        Self { alias, line, told: AtomicBool::new(false), answered: Mutex::new(Vec::new()), begin_in, begun: OnceCell::new() }
+    }
+
+    /// Takes a new session of the conversation to the directory that towline was started with, once.
+    pub(crate) async fn begin(&self, session: &SessionName, context: &Context) -> Result<(), Failure> {
+        let Some(directory) = self.begin_in.as_deref().filter(|_| *session == context.own_session) else { return Ok(()) };
+        let take = || async {
+            let ready = match self.line.call(Request::Session(session.clone()), SESSION_WAIT + towline_base::limits::CONNECT).await {
+                Finish::Reply { status: 0, body } => body,
+                Finish::Reply { .. } => return Err(execution::refused("session")),
+                other => return Err(not_answered(other)),
+            };
+            // A session that was there before is where its last command left it.
+            if ready.starts_with(b"new") && go_to(&self.line, session, directory, context).await?.is_none() {
+                let text = format!("--cwd: {directory:?} is not a directory that can be entered on {}.", self.alias);
+                return Err(Failure::new(Code::NotFound, text));
+            }
+            Ok(())
+        };
+        self.begun.get_or_try_init(take).await.map(|()| ())
+    }
+
+    /// Remembers that an execution's outcome was answered; the host is told with the next call.
+    pub(crate) fn answered(&self, id: &Handle) {
+        if let Ok(mut answered) = self.answered.lock() {
+            answered.push(id.clone());
+        }
+    }
+
+    /// Tells the host what was answered; nobody waits for it.
+    pub(crate) fn acknowledge(&self) {
+        let read = self.answered.lock().map(|mut answered| std::mem::take(&mut *answered)).unwrap_or_default();
+        if read.is_empty() {
+            return;
+        }
+        let line = self.line.clone();
+        tokio::spawn(async move {
+            let _ = line.call(Request::Ack(read), SESSION_WAIT).await;
+        });
+    }
+
+    /// Notes of what an earlier towline of this conversation left running or unread; asked once, beside the first call.
+    pub(crate) fn news(&self, own: &SessionName) -> Option<impl Future<Output = Vec<String>> + use<>> {
+        if self.told.swap(true, Ordering::Relaxed) {
+            return None;
+        }
+        let (line, own) = (self.line.clone(), own.clone());
+        let asked = tokio::spawn(async move { line.call(Request::Jobs(Which::Open), SESSION_WAIT).await });
+        Some(async move {
+            match tokio::time::timeout(NEWS_WAIT, asked).await {
+                Ok(Ok(Finish::Reply { status: 0, body })) => notes_of(&parse_jobs(&body), &own),
+                _ => Vec::new(),
+            }
+        })
+    }
+}
+
+/// What is said of executions that nobody read yet.
+fn notes_of(jobs: &[JobLine], own: &SessionName) -> Vec<String> {
+    let mine: Vec<&JobLine> = jobs.iter().filter(|job| job.session == own.as_str()).collect();
+    if mine.is_empty() {
+        return Vec::new();
+    }
+    let mut text = format!("from before this towline was started, this conversation has {} running or unread on this host:", mine.len());
+    for job in mine.iter().take(5) {
+        let state = match &job.state {
+            State::Exited(status) => format!("exit {status}"),
+            State::Killed(signal) => format!("killed {signal}"),
+            State::Running => "running".to_owned(),
+            State::Queued => "queued".to_owned(),
+            State::Lost(why) | State::Unknown(why) => why.clone(),
+        };
+        let command: String = job.command.chars().take(60).collect();
+        let _ = write!(text, " {} ({state}: {command});", job.id);
+    }
+    text.push_str(" JobOutput reads them.");
+    vec![text]
+}
+
+/// Connects, makes sure that the session is there, and tells what was found.
+pub(crate) async fn connect(host: &Host, session: &SessionName, connect: &Connect, context: &Context) -> Result<Answer, Failure> {
+    let line = &host.line;
+    let begun = tokio::time::Instant::now();
+    let ready = match line.call(Request::Session(session.clone()), SESSION_WAIT + towline_base::limits::CONNECT).await {
+        Finish::Reply { status: 0, body } => String::from_utf8_lossy(&body).into_owned(),
+        Finish::Reply { .. } => return Err(execution::refused("session")),
+        other => return Err(not_answered(other)),
+    };
+    let took = begun.elapsed();
+    let (was, cwd) = ready.split_once('\n').unwrap_or(("new", ""));
+    let mut cwd = cwd.trim_end_matches('\n').to_owned();
+    let facts = match line.call(Request::Facts, SESSION_WAIT).await {
+        Finish::Reply { status: 0, body } => String::from_utf8_lossy(&body).into_owned(),
+        other => return Err(not_answered(other)),
+    };
+    let trip = round_trip(line).await;
+    let mut notes = Vec::new();
+    if let Some(wanted) = &connect.cwd {
+        match go_to(line, session, wanted, context).await? {
+            Some(there) => cwd = there,
+            None => {
+                notes.push(format!("cwd: {wanted:?} is not a directory that can be entered on {}; the session is in {cwd}.", host.alias))
+            }
+        }
+    }
+    let hello = line.hello().unwrap_or_default();
+    let text =
+        describe(&Found { host, session, was, cwd: &cwd, facts: &facts, took, trip, hello: &hello, label: connect.label.as_deref() });
+    Ok(Answer { body: Body::Text(text), notes })
+}
+
+struct Found<'a> {
+    host: &'a Host,
+    session: &'a SessionName,
+    was: &'a str,
+    cwd: &'a str,
+    facts: &'a str,
+    took: Duration,
+    trip: Option<Duration>,
+    hello: &'a towline_proto::outcome::Hello,
+    label: Option<&'a str>,
+}
+
+fn describe(found: &Found<'_>) -> String {
+    let field = |name: &str| found.facts.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('=')).unwrap_or("?");
+    let tools = |there: bool| -> Vec<&str> {
+        let named = found.facts.lines().filter_map(|line| line.strip_prefix("has ")?.split_once('='));
+        named.filter(|(_, path)| path.is_empty() != there).map(|(name, _)| name).collect()
+    };
+    let known = if found.was == "old" { "found again" } else { "new" };
+    let label = found.label.map_or_else(String::new, |label| format!(" ({label})"));
+    let trip = found.trip.map_or_else(|| "?".to_owned(), |trip| format!("{:.1} ms", trip.as_secs_f64() * 1000.0));
+    let mut text =
+        format!("Connected to {} as {} in {} ms; a round trip takes {trip}.\n", found.host.alias, field("user"), found.took.as_millis());
+    let _ = writeln!(text, "system: {}", field("system"));
+    let _ = writeln!(text, "session: {}{label}, {known}, shell {}, in {}", found.session, found.hello.session_shell, found.cwd);
+    let _ = writeln!(text, "login shell: {}", field("login_shell"));
+    let _ = writeln!(text, "tools: {}", tools(true).join(" "));
+    let missing = tools(false);
+    if !missing.is_empty() {
+        let _ = writeln!(text, "not there: {}", missing.join(" "));
+    }
+    let _ = write!(text, "kept on the host: {}", found.hello.root);
+    text
+}
+
+/// The best of three round trips.
+pub(crate) async fn round_trip(line: &LineDriver) -> Option<Duration> {
+    let mut best = None;
+    for _ in 0..3 {
+        let begun = tokio::time::Instant::now();
+        if let Finish::Reply { .. } = line.call(Request::Ping, SESSION_WAIT).await {
+            let took = begun.elapsed();
+            best = Some(best.map_or(took, |best: Duration| best.min(took)));
+        }
+    }
+    best
+}
+
+/// Takes a session to a directory; `None` if it is none. The path travels as a variable, not as shell text.
+async fn go_to(line: &LineDriver, session: &SessionName, path: &str, context: &Context) -> Result<Option<String>, Failure> {
+    let bash = Bash {
+        command: "cd -- \"$TOWLINE_GO\"".to_owned(),
+        timeout: None,
+        on_timeout: OnTimeout::Background,
+        description: None,
+        place: Place::Session,
+        cwd: None,
+        env: vec![("TOWLINE_GO".to_owned(), path.to_owned())],
+        stdin: None,
+        stderr: Stderr::Merged,
+    };
+    let answer = execution::bash(line, session, bash, context).await?;
+    match answer.body {
+        Body::Execution(execution) if execution.state == State::Exited(0) => Ok(execution.cwd),
+        _ => Ok(None),
+    }
+}

@@ -1,0 +1,188 @@
+//! The hosts of one engine: which there are, how they are named, connecting and letting go.
+//!
+//! Holds to: a host's line is made when it is first named and connects when it is first asked. Leaves out: what is done there.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use towline_base::env::{self, Variable};
+use towline_base::{Code, Failure, HostAlias, SessionName};
+use towline_proto::Request;
+use towline_proto::recovery::Finish;
+use towline_transport::{ConnectOptions, Destination, LocalTransport, SshSettings, SshTransport, Transport};
+
+use crate::action::{Connect, Disconnect};
+use crate::answer::{Answer, Body};
+use crate::context::{Settings, Way};
+use crate::dial::Dialler;
+use crate::host::Host;
+use crate::line::{LineDriver, TIMING};
+use crate::output::not_answered;
+
+/// Hosts that one engine knows at a time: each is a connection and memory.
+const MOST_HOSTS: usize = 64;
+/// How long ending a session or a connection may take.
+const END_WAIT: Duration = Duration::from_secs(20);
+
+pub(crate) struct Hosts {
+    transport: Transport,
+    known: Mutex<BTreeMap<HostAlias, Known>>,
+    begin_in: Option<String>,
+}
+
+struct Known {
+    host: Arc<Host>,
+    destination: Destination,
+}
+
+impl Hosts {
+    pub(crate) fn new(settings: Settings) -> Self {
+        let begin_in = settings.cwd.clone();
+        let transport = match settings.reach {
+            Way::Ssh => {
+                let mut ssh = SshSettings::new(settings.ssh, settings.state_dir).with_environment();
+                ssh.options = settings.ssh_options;
+                Transport::Ssh(SshTransport::new(ssh))
+            }
+            Way::Local { home, env } => Transport::Local(LocalTransport::new(home, env)),
+        };
+        Self { transport, known: Mutex::default(), begin_in }
+    }
+
+    /// The host of this name.
+    pub(crate) fn get(&self, alias: &HostAlias) -> Result<Arc<Host>, Failure> {
+        if let Some(known) = self.lock().get(alias) {
+            return Ok(known.host.clone());
+        }
+        self.add(alias, Destination::plain(alias.clone())?)
+    }
+
+    /// The host of this name with options, which is another one with a name of its own; and that name.
+    pub(crate) fn with_options(&self, alias: &HostAlias, connect: &Connect) -> Result<(HostAlias, Arc<Host>), Failure> {
+        let Connect { user, port, identity_file, jump, .. } = connect.clone();
+        let options = ConnectOptions { user, port, identity_file, jump };
+        if options == ConnectOptions::default() {
+            return Ok((alias.clone(), self.get(alias)?));
+        }
+        let destination = Destination::new(alias.clone(), options)?;
+        let same =
+            self.lock().iter().find(|(_, known)| known.destination == destination).map(|(name, known)| (name.clone(), known.host.clone()));
+        if let Some(same) = same {
+            return Ok(same);
+        }
+        let number = 1 + self.lock().keys().filter(|name| name.as_str().starts_with(&format!("{alias}+"))).count();
+        let name = HostAlias::parse(&format!("{alias}+{number}"))?;
+        let host = self.add(&name, destination)?;
+        Ok((name, host))
+    }
+
+    fn add(&self, name: &HostAlias, destination: Destination) -> Result<Arc<Host>, Failure> {
+        let mut known = self.lock();
+        if known.len() >= MOST_HOSTS {
+            return Err(Failure::new(Code::TooLarge, format!("host: {MOST_HOSTS} hosts are in use already.")).hint("Disconnect from one."));
+        }
+        let line = LineDriver::start(Dialler::new(self.transport.clone(), destination.clone()), TIMING);
+        let host = Arc::new(Host::new(name.clone(), line, self.begin_in.clone()));
+        known.insert(name.clone(), Known { host: host.clone(), destination });
+        Ok(host)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<HostAlias, Known>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is configured and connected; asks no host.
+    pub(crate) fn tell(&self) -> Answer {
+        let mut text = String::new();
+        for (name, known) in self.lock().iter() {
+            let state = known.host.line.hello().map_or_else(|| "not connected".to_owned(), |hello| format!("connected ({})", hello.node));
+            let _ = writeln!(text, "{name}: {state}");
+        }
+        if text.is_empty() {
+            text.push_str("No host is in use yet.\n");
+        }
+        let aliases = configured_aliases();
+        if aliases.is_empty() {
+            text.push_str("ssh_config names no hosts; user@name[:port] works all the same.");
+        } else {
+            let _ = write!(text, "In ssh_config: {}", aliases.join(", "));
+        }
+        Answer { body: Body::Text(text), notes: Vec::new() }
+    }
+
+    /// Lets go of a host; with `end`, also of its session, or of the shared connection if none was named.
+    pub(crate) async fn disconnect(
+        &self,
+        alias: &HostAlias,
+        host: &Host,
+        named: Option<&SessionName>,
+        what: Disconnect,
+    ) -> Result<Answer, Failure> {
+        let mut text = String::new();
+        if let (Some(session), true) = (named, what.end) {
+            match host.line.call(Request::End(session.clone()), END_WAIT).await {
+                Finish::Reply { status: 0, body } => {
+                    let word = String::from_utf8_lossy(&body).trim().to_owned();
+                    let said = match word.as_str() {
+                        "ended" => "was ended on the host; the outcomes of its executions stay until they expire.",
+                        "busy" => "will end when its running command is over.",
+                        _ => "was not there.",
+                    };
+                    let _ = write!(text, "Session {session} {said}");
+                }
+                other => return Err(not_answered(other)),
+            }
+            return Ok(Answer { body: Body::Text(text), notes: Vec::new() });
+        }
+        host.line.release();
+        let destination = self.lock().get(alias).map(|known| known.destination.clone());
+        let _ = write!(text, "Disconnected from {alias}. Sessions and running commands go on there.");
+        if let (Transport::Ssh(ssh), Some(destination), true) = (&self.transport, destination, what.end) {
+            let count = ssh.end_master(&destination, Instant::now() + END_WAIT).await?;
+            let _ = write!(text, " Shared connections ended: {count}.");
+        }
+        self.lock().remove(alias);
+        Ok(Answer { body: Body::Text(text), notes: Vec::new() })
+    }
+
+    pub(crate) async fn close(&self) {
+        self.lock().clear();
+        // The lines' tasks end with their last handle; this lets them do it.
+        tokio::task::yield_now().await;
+    }
+}
+
+/// The names without patterns in the user's `~/.ssh/config`; what is included from elsewhere is not followed.
+fn configured_aliases() -> Vec<String> {
+    let Some(home) = env::read(Variable::Home) else { return Vec::new() };
+    let text = std::fs::read_to_string(Path::new(&home).join(".ssh/config")).unwrap_or_default();
+    aliases_in(&text)
+}
+
+/// The names without patterns after `Host` in a configuration text.
+fn aliases_in(text: &str) -> Vec<String> {
+    let mut names = Vec::new();
+    for line in text.lines() {
+        let mut words = line.split(|c: char| c.is_whitespace() || c == '=').filter(|word| !word.is_empty());
+        if words.next().is_some_and(|word| word.eq_ignore_ascii_case("host")) {
+            let plain = |word: &&str| !word.contains(['*', '?', '!', '"']) && HostAlias::parse(word).is_ok();
+            names.extend(words.take_while(|word| !word.starts_with('#')).filter(plain).take(200).map(str::to_owned));
+        }
+    }
+    names.truncate(200);
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn aliases_are_the_names_without_patterns() {
+        let text = "Host a b*\n  HostName x\nhost=c !d # e\nMatch host f\nHost *\n";
+        assert_eq!(aliases_in(text), ["a", "c"]);
+    }
+}
