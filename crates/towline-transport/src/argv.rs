@@ -1,0 +1,260 @@
+//! The argument lists of every ssh that is started, and the reason of each option.
+//!
+//! Holds to: pure; each list ends in `--`, the host, and, where there is one, the remote command. ssh takes the first value of an
+//! option, so the order is: what must be so, what an agent may choose, what the person who started towline says, our defaults,
+//! and then (read by ssh itself) the user's configuration. Leaves out: which list is used when.
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::destination::Destination;
+use crate::resolve::Resolved;
+
+/// How long a connection of our own stays without a channel before ssh ends it.
+pub const IDLE_LIMIT: Duration = Duration::from_secs(600);
+/// How long ssh may take for TCP and the banner, if the user's configuration does not say; more than three SYNs take.
+const CONNECT_SECONDS: u64 = 20;
+/// Silence is asked about every 5 s; two questions without an answer end the connection after 15 s.
+const ALIVE: [&str; 4] = ["-o", "ServerAliveInterval=5", "-o", "ServerAliveCountMax=2"];
+
+/// What all lists need from the person's settings and from `ssh -G`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Basis<'a> {
+    pub(crate) destination: &'a Destination,
+    /// Arguments from the person who started towline.
+    pub(crate) options: &'a [String],
+    pub(crate) resolved: &'a Resolved,
+}
+
+/// `ssh -G`: what ssh makes of the name; `-v` names the files that it reads.
+pub(crate) fn resolve(destination: &Destination, options: &[String]) -> Vec<OsString> {
+    let mut list = words(&["-G", "-v"]);
+    typed(&mut list, destination, Typed::All);
+    list.extend(person(destination, options));
+    end(list, destination.name(), None)
+}
+
+/// A connection of our own that becomes a master in the background, and the first channel of it, in one.
+pub(crate) fn start(basis: &Basis<'_>, socket: &Path, left: Duration, command: &str) -> Vec<OsString> {
+    let mut list = words(&["-T", "-a", "-x", "-M", "-S"]);
+    list.push(escaped(socket));
+    option(&mut list, &format!("ControlPersist={}", IDLE_LIMIT.as_secs()));
+    connection(&mut list, basis, left);
+    end(list, basis.destination.name(), Some(command))
+}
+
+/// A connection of one channel, where no master can be had.
+pub(crate) fn single(basis: &Basis<'_>, left: Duration, command: &str) -> Vec<OsString> {
+    let mut list = words(&["-T", "-a", "-x", "-S", "none", "-o", "ControlMaster=no", "-o", "ControlPersist=no"]);
+    connection(&mut list, basis, left);
+    end(list, basis.destination.name(), Some(command))
+}
+
+/// A channel over a master that is there. If it is not there after all, ssh would silently make a new connection: the proxy
+/// command that fails stops that.
+pub(crate) fn attach(basis: &Basis<'_>, socket: &Path, command: &str) -> Vec<OsString> {
+    let mut list = words(&["-T", "-a", "-x", "-S"]);
+    list.push(escaped(socket));
+    list.extend(words(&["-o", "ControlMaster=no", "-o", "ProxyCommand=/bin/false"]));
+    always(&mut list, basis.resolved);
+    typed(&mut list, basis.destination, Typed::WithoutRoute);
+    list.extend(without_jump(basis.options));
+    end(list, basis.destination.name(), Some(command))
+}
+
+/// `-O check` or `-O exit` on a socket; no configuration is read and no host is meant by it.
+pub(crate) fn control(socket: &Path, request: &str) -> Vec<OsString> {
+    let mut list = words(&["-F", "/dev/null", "-o", "BatchMode=yes", "-S"]);
+    list.push(escaped(socket));
+    list.extend(words(&["-O", request]));
+    end(list, "localhost", None)
+}
+
+/// What a new connection gets besides its socket.
+fn connection(list: &mut Vec<OsString>, basis: &Basis<'_>, left: Duration) {
+    always(list, basis.resolved);
+    typed(list, basis.destination, Typed::All);
+    list.extend(person(basis.destination, basis.options));
+    list.extend(words(&ALIVE));
+    if !basis.resolved.compression_is_chosen {
+        option(list, "Compression=yes"); // text shrinks 3 to 10 times; the lane carries text
+    }
+    if !basis.resolved.connect_timeout_is_chosen {
+        option(list, &format!("ConnectTimeout={}", left.as_secs().clamp(1, CONNECT_SECONDS)));
+    }
+}
+
+/// What must be so on every channel, whatever the user's configuration says.
+fn always(list: &mut Vec<OsString>, resolved: &Resolved) {
+    for text in [
+        "BatchMode=yes",           // nobody can answer a question; an unknown host key is a refusal
+        "ClearAllForwardings=yes", // forwards of ssh_config belong to the user's own sessions
+        "RemoteCommand=none",      // with one, ssh refuses ours
+        "PermitLocalCommand=no",   // it would run for each channel
+        "LogLevel=INFO",           // ERROR and QUIET hide why a connection failed
+    ] {
+        option(list, text);
+    }
+    // These came with OpenSSH 8.7; an older one would stop at a name that it does not know.
+    for (name, text) in
+        [("sessiontype", "SessionType=default"), ("stdinnull", "StdinNull=no"), ("forkafterauthentication", "ForkAfterAuthentication=no")]
+    {
+        if resolved.knows(name) {
+            option(list, text);
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Typed {
+    All,
+    /// Without what only matters to a new connection (ssh refuses `-J` beside a proxy command).
+    WithoutRoute,
+}
+
+fn typed(list: &mut Vec<OsString>, destination: &Destination, which: Typed) {
+    let options = destination.options();
+    let mut pair = |flag: &str, value: String| list.extend([OsString::from(flag), OsString::from(value)]);
+    if let Some(user) = &options.user {
+        pair("-l", user.clone());
+    }
+    if let Some(port) = options.port {
+        pair("-p", port.to_string());
+    }
+    if let (Typed::All, Some(file)) = (which, &options.identity_file) {
+        pair("-i", file.clone());
+    }
+    if let (Typed::All, Some(jump)) = (which, &options.jump) {
+        pair("-J", jump.as_str().to_owned());
+    }
+}
+
+/// The person's options; their jump host gives way to one that was asked for (ssh refuses two).
+fn person(destination: &Destination, options: &[String]) -> Vec<OsString> {
+    match destination.options().jump {
+        Some(_) => without_jump(options),
+        None => options.iter().map(OsString::from).collect(),
+    }
+}
+
+/// The person's options without `-J`, which ssh refuses beside a proxy command.
+fn without_jump(options: &[String]) -> Vec<OsString> {
+    let mut rest = Vec::new();
+    let mut words = options.iter();
+    while let Some(word) = words.next() {
+        match word.strip_prefix("-J") {
+            Some("") => drop(words.next()),
+            Some(_) => {}
+            None => rest.push(word.into()),
+        }
+    }
+    rest
+}
+
+fn end(mut list: Vec<OsString>, name: &str, command: Option<&str>) -> Vec<OsString> {
+    list.extend(["--".into(), name.into()]);
+    list.extend(command.map(OsString::from));
+    list
+}
+
+fn option(list: &mut Vec<OsString>, text: &str) {
+    list.extend(words(&["-o", text]));
+}
+
+fn words(texts: &[&str]) -> Vec<OsString> {
+    texts.iter().map(OsString::from).collect()
+}
+
+/// A path as ssh wants it where it expands `%` tokens. Our own paths are UTF-8 without `$`; the user's come from ssh itself.
+fn escaped(path: &Path) -> OsString {
+    path.to_str().map_or_else(|| path.as_os_str().to_owned(), |text| text.replace('%', "%%").into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::destination::ConnectOptions;
+    use proptest::prelude::*;
+    use towline_base::HostAlias;
+
+    fn text(list: &[OsString]) -> String {
+        list.iter().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
+    }
+
+    fn destination(host: &str) -> Destination {
+        Destination::plain(HostAlias::parse(host).expect("a good name")).expect("a good port")
+    }
+
+    fn full() -> Destination {
+        let options = ConnectOptions {
+            user: Some("me".into()),
+            port: Some(2222),
+            identity_file: Some("~/.ssh/k".into()),
+            jump: Some(HostAlias::parse("j@gate:22").expect("a good name")),
+        };
+        Destination::new(HostAlias::parse("prod").expect("a good name"), options).expect("good options")
+    }
+
+    const NEW: &str = "user me\nstdinnull no\nsessiontype default\nforkafterauthentication no\n";
+
+    #[test]
+    fn whole_lists() {
+        let old = Resolved::parse("user me\n", "");
+        let new = Resolved::parse(NEW, "");
+        let person = ["-F", "/x/config", "-J", "a", "-Jb"].map(str::to_owned);
+        let (plain, full) = (destination("prod"), full());
+        let left = Duration::from_secs(60);
+        let basis = Basis { destination: &plain, options: &[], resolved: &old };
+        let rich = Basis { destination: &full, options: &person, resolved: &new };
+        insta::assert_snapshot!(text(&resolve(&plain, &[])), @"-G -v -- prod");
+        insta::assert_snapshot!(text(&resolve(&full, &person)), @"-G -v -l me -p 2222 -i ~/.ssh/k -J j@gate:22 -F /x/config -- prod");
+        insta::assert_snapshot!(text(&start(&basis, Path::new("/r/m-1"), left, "cmd x")), @"-T -a -x -M -S /r/m-1 -o ControlPersist=600 -o BatchMode=yes -o ClearAllForwardings=yes -o RemoteCommand=none -o PermitLocalCommand=no -o LogLevel=INFO -o ServerAliveInterval=5 -o ServerAliveCountMax=2 -o Compression=yes -o ConnectTimeout=20 -- prod cmd x");
+        insta::assert_snapshot!(text(&start(&rich, Path::new("/r/%h"), Duration::from_secs(3), "cmd x")), @"-T -a -x -M -S /r/%%h -o ControlPersist=600 -o BatchMode=yes -o ClearAllForwardings=yes -o RemoteCommand=none -o PermitLocalCommand=no -o LogLevel=INFO -o SessionType=default -o StdinNull=no -o ForkAfterAuthentication=no -l me -p 2222 -i ~/.ssh/k -J j@gate:22 -F /x/config -o ServerAliveInterval=5 -o ServerAliveCountMax=2 -o Compression=yes -o ConnectTimeout=3 -- prod cmd x");
+        insta::assert_snapshot!(text(&single(&basis, left, "cmd")), @"-T -a -x -S none -o ControlMaster=no -o ControlPersist=no -o BatchMode=yes -o ClearAllForwardings=yes -o RemoteCommand=none -o PermitLocalCommand=no -o LogLevel=INFO -o ServerAliveInterval=5 -o ServerAliveCountMax=2 -o Compression=yes -o ConnectTimeout=20 -- prod cmd");
+        insta::assert_snapshot!(text(&attach(&rich, Path::new("/r/m-1"), "cmd")), @"-T -a -x -S /r/m-1 -o ControlMaster=no -o ProxyCommand=/bin/false -o BatchMode=yes -o ClearAllForwardings=yes -o RemoteCommand=none -o PermitLocalCommand=no -o LogLevel=INFO -o SessionType=default -o StdinNull=no -o ForkAfterAuthentication=no -l me -p 2222 -F /x/config -- prod cmd");
+        insta::assert_snapshot!(text(&control(Path::new("/r/m-1"), "exit")), @"-F /dev/null -o BatchMode=yes -S /r/m-1 -O exit -- localhost");
+    }
+
+    #[test]
+    fn what_the_user_has_chosen_is_not_overridden() {
+        let plain = destination("prod");
+        let mut resolved = Resolved::parse("connecttimeout 7\n", "");
+        resolved.compression_is_chosen = true;
+        let list = text(&single(&Basis { destination: &plain, options: &[], resolved: &resolved }, Duration::from_secs(60), "x"));
+        assert!(!list.contains("Compression") && !list.contains("ConnectTimeout"), "{list}");
+    }
+
+    proptest! {
+        #[test]
+        fn no_name_and_no_option_becomes_another_argument(
+            host in "[-@:a-zA-Z0-9._+é\\[\\] %$;]{1,12}",
+            user in proptest::option::of("[-@a-z %$\n;.]{0,6}"),
+            file in proptest::option::of("[-~/a-z %$\n{}.]{0,8}"),
+            command in ".{0,20}",
+        ) {
+            let Ok(host) = HostAlias::parse(&host) else { return Ok(()) };
+            let options = ConnectOptions { user: user.clone(), identity_file: file.clone(), ..ConnectOptions::default() };
+            let Ok(destination) = Destination::new(host, options) else { return Ok(()) };
+            let resolved = Resolved::parse(NEW, "");
+            let basis = Basis { destination: &destination, options: &[], resolved: &resolved };
+            let list = start(&basis, Path::new("/r/m"), Duration::from_secs(9), &command);
+            let dashes = list.iter().position(|word| word == "--").expect("a list ends its options");
+            prop_assert_eq!(list.len(), dashes + 3);
+            prop_assert_eq!(list[dashes + 1].to_str(), Some(destination.name()));
+            prop_assert!(!destination.name().starts_with('-'));
+            prop_assert_eq!(list[dashes + 2].to_str(), Some(command.as_str()));
+            // Before `--` stand known flags, and each that takes a value is followed by it.
+            let mut words = list[..dashes].iter().map(|word| word.to_str().expect("UTF-8"));
+            while let Some(word) = words.next() {
+                match word {
+                    "-T" | "-a" | "-x" | "-M" => {}
+                    "-S" | "-o" | "-p" => prop_assert!(words.next().is_some_and(|value| !value.starts_with('-'))),
+                    "-l" => prop_assert_eq!(words.next(), user.as_deref()),
+                    "-i" => prop_assert_eq!(words.next(), file.as_deref()),
+                    other => prop_assert!(false, "{}", other),
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! Starting local programs: the one place of towline that does.
+//!
+//! Holds to: a program gets its own process group (a Ctrl-C for towline is not for it), pipes or nothing as its streams, and an end:
+//! it is killed when the value that stands for it goes away. Leaves out: which program, and why.
+
+use std::ffi::OsString;
+use std::io;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use tokio::io::AsyncReadExt;
+use tokio::process::{Child, Command};
+
+use crate::error::TransportError;
+
+/// Bytes that are read of a short program's output; `ssh -G` says about 8 KB.
+const OUTPUT_BYTES: u64 = 1 << 20;
+
+/// How long the pipes of a program that has ended are read on.
+const PIPE_GRACE: Duration = Duration::from_millis(100);
+
+/// What a program is started with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Start<'a> {
+    pub(crate) program: &'a Path,
+    pub(crate) arguments: &'a [OsString],
+    /// Added to the environment, or all of it.
+    pub(crate) environment: Environment<'a>,
+    pub(crate) directory: Option<&'a Path>,
+}
+
+/// Where a program's environment comes from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Environment<'a> {
+    /// This process's, and these.
+    Added(&'a [(OsString, OsString)]),
+    /// Only these.
+    Whole(&'a [(OsString, OsString)]),
+}
+
+/// What becomes of a program whose value goes away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OnDrop {
+    Kill,
+    /// Its pipes close and it goes on, as a remote command does when the connection is lost.
+    LetGo,
+}
+
+/// What a short program said.
+#[derive(Debug)]
+pub(crate) struct Said {
+    pub(crate) success: bool,
+    pub(crate) stdout: Vec<u8>,
+    pub(crate) stderr: Vec<u8>,
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the one place that starts processes")]
+fn command(start: Start<'_>, on_drop: OnDrop) -> Command {
+    let mut command = Command::new(start.program);
+    command.args(start.arguments).process_group(0).kill_on_drop(on_drop == OnDrop::Kill);
+    match start.environment {
+        Environment::Added(env) => command.envs(env.iter().cloned()),
+        Environment::Whole(env) => command.env_clear().envs(env.iter().cloned()),
+    };
+    if let Some(directory) = start.directory {
+        command.current_dir(directory);
+    }
+    command
+}
+
+/// Starts a program with pipes for its three streams.
+pub(crate) fn spawn(start: Start<'_>, on_drop: OnDrop) -> Result<Child, TransportError> {
+    let mut command = command(start, on_drop);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.spawn().map_err(|error| cannot_start(start.program, error))
+}
+
+/// Runs a program without input to its end, and returns what it said; `None` if it was not done at the deadline.
+pub(crate) async fn run(start: Start<'_>, deadline: Instant) -> Result<Option<Said>, TransportError> {
+    let mut command = command(start, OnDrop::Kill);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().map_err(|error| cannot_start(start.program, error))?;
+    let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+    let (out, err) = (child.stdout.take(), child.stderr.take());
+    let status = {
+        let reads = async { tokio::join!(read(out, &mut stdout), read(err, &mut stderr)) };
+        tokio::pin!(reads);
+        let work = async {
+            tokio::select! {
+                ((), ()) = &mut reads => child.wait().await,
+                status = child.wait() => {
+                    // What it left in the background may hold the pipes open.
+                    let _ = tokio::time::timeout(PIPE_GRACE, &mut reads).await;
+                    status
+                }
+            }
+        };
+        tokio::time::timeout_at(deadline.into(), work).await
+    };
+    match status {
+        Ok(Ok(status)) => Ok(Some(Said { success: status.success(), stdout, stderr })),
+        Ok(Err(error)) => Err(TransportError::local(format!("waiting for \"{}\"", start.program.display()), error)),
+        Err(_) => Ok(None),
+    }
+}
+
+async fn read(stream: Option<impl tokio::io::AsyncRead + Unpin>, into: &mut Vec<u8>) {
+    if let Some(stream) = stream {
+        // A program that says more than the bound is cut there; it then ends by SIGPIPE.
+        let _ = stream.take(OUTPUT_BYTES).read_to_end(into).await;
+    }
+}
+
+fn cannot_start(program: &Path, error: io::Error) -> TransportError {
+    if error.kind() == io::ErrorKind::NotFound {
+        TransportError::NoProgram { program: program.to_owned() }
+    } else {
+        TransportError::local(format!("starting \"{}\"", program.display()), error)
+    }
+}

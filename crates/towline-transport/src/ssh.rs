@@ -1,0 +1,538 @@
+//! Channels over the system's ssh: the user's own master if it is up, else one of ours, else a connection of its own.
+//!
+//! Holds to: the first connection is one start of ssh that becomes the master and carries the first channel; the lock of a
+//! destination is held meanwhile, so that side by side nobody logs in twice; a user's master is never ended; what is not known to
+//! work is not used twice. Leaves out: argument lists (`argv`), what ssh's words mean (`classify`), where files lie (`sockets`).
+
+use std::collections::{HashMap, HashSet};
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::OnceCell;
+use towline_base::{Code, env, limits};
+
+use crate::argv::{self, Basis};
+use crate::channel::{Channel, End, Route};
+use crate::classify::{classify, shown, tells_of_no_listener, tells_only_of_the_end};
+use crate::destination::Destination;
+use crate::error::TransportError;
+use crate::program::{self, Environment, OnDrop, Said, Start};
+use crate::published::{Board, Lock, Notice};
+use crate::resolve::{Resolved, mentions};
+use crate::{agent, sockets};
+
+/// How long `ssh -O` may take: it talks to a process of this machine.
+const CONTROL: Duration = Duration::from_secs(2);
+/// How long a master that had no room for a channel is left alone while there are others.
+const FULL: Duration = Duration::from_secs(30);
+/// Masters for one destination at the most: beyond it the host's limits are what is wrong.
+const MASTERS: usize = 16;
+const BROKE_EARLY: &str = "The host ended the connection while it came up; the log of its sshd says why.";
+/// Bytes of a configuration file that are looked at.
+const CONFIG_BYTES: u64 = 1 << 20;
+
+/// What the person who starts towline says, and what their environment says.
+#[derive(Clone, Debug)]
+pub struct SshSettings {
+    /// The program to start as ssh.
+    pub program: PathBuf,
+    /// Arguments for ssh before `--`; never from an agent.
+    pub options: Vec<String>,
+    /// Where the list of shared connections is kept; made with mode 0700.
+    pub state_dir: PathBuf,
+    /// `XDG_RUNTIME_DIR`.
+    pub runtime_dir: Option<PathBuf>,
+    /// The user's home directory.
+    pub home: Option<PathBuf>,
+    /// `SSH_AUTH_SOCK`.
+    pub auth_socket: Option<PathBuf>,
+    /// Variables that ssh gets besides those of this process.
+    pub env: Vec<(OsString, OsString)>,
+}
+
+impl SshSettings {
+    /// Settings that name nothing of the environment.
+    #[must_use]
+    pub fn new(program: impl Into<PathBuf>, state_dir: impl Into<PathBuf>) -> Self {
+        Self {
+            program: program.into(),
+            options: Vec::new(),
+            state_dir: state_dir.into(),
+            runtime_dir: None,
+            home: None,
+            auth_socket: None,
+            env: Vec::new(),
+        }
+    }
+
+    /// The same with the runtime directory, the home directory and the agent's socket that the environment names.
+    #[must_use]
+    pub fn with_environment(mut self) -> Self {
+        let path = |variable| env::read(variable).map(PathBuf::from);
+        self.runtime_dir = path(env::Variable::XdgRuntime).or_else(sockets::usual_runtime_dir);
+        self.home = path(env::Variable::Home);
+        self.auth_socket = path(env::Variable::SshAuthSock);
+        self
+    }
+}
+
+/// Runs commands on hosts over the system's ssh; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct SshTransport {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    settings: SshSettings,
+    board: Board,
+    /// The environment for ssh, with the agent's socket once that was looked for.
+    env: OnceCell<Vec<(OsString, OsString)>>,
+    memory: Mutex<Memory>,
+}
+
+/// What this process has learnt.
+#[derive(Debug, Default)]
+struct Memory {
+    /// What a name means; forgotten as soon as a connection has to be made.
+    resolved: HashMap<Destination, Arc<Resolved>>,
+    /// Destinations whose user's master is not used any more.
+    without_users: HashSet<Destination>,
+    /// Users' masters that answered.
+    answered: HashSet<PathBuf>,
+    /// Sockets that are not used any more.
+    abandoned: HashSet<PathBuf>,
+    /// Masters that had no room, and when.
+    full: HashMap<PathBuf, Instant>,
+}
+
+/// One wish for a channel.
+struct Wish<'a> {
+    destination: &'a Destination,
+    command: &'a str,
+    deadline: Instant,
+    resolved: Arc<Resolved>,
+    notice: Notice,
+}
+
+/// What came of asking a master for a channel.
+enum Attached {
+    Channel(Box<Channel>),
+    /// The host gives no more of them over this connection.
+    Full(TransportError),
+    /// There is no such master, or it does not answer.
+    Gone,
+}
+
+impl SshTransport {
+    /// A transport with these settings; starts nothing yet.
+    #[must_use]
+    pub fn new(settings: SshSettings) -> Self {
+        let board = Board::new(&settings.state_dir);
+        Self { inner: Arc::new(Inner { settings, board, env: OnceCell::new(), memory: Mutex::default() }) }
+    }
+
+    /// Starts a command on a host; see [`crate::Transport::open`].
+    ///
+    /// # Errors
+    /// If no channel could be had before the deadline.
+    pub async fn open(&self, destination: &Destination, command: &str, deadline: Instant) -> Result<Channel, TransportError> {
+        if let Some(resolved) = self.remembered(destination) {
+            let wish = self.wish(destination, command, deadline, resolved);
+            if let Some(channel) = self.over_what_is_up(&wish).await? {
+                return Ok(channel);
+            }
+        }
+        let resolved = Arc::new(self.resolve(destination, deadline).await?);
+        self.memory().resolved.insert(destination.clone(), Arc::clone(&resolved));
+        let wish = self.wish(destination, command, deadline, resolved);
+        if let Some(channel) = self.over_what_is_up(&wish).await? {
+            return Ok(channel);
+        }
+        let Some(lock) = wish.notice.lock(deadline).await? else { return Err(late(&wish, "waiting for another towline that connects")) };
+        // Another process may have connected while this one waited.
+        if let Some(channel) = self.over_ours(&wish, Some(&lock)).await? {
+            return Ok(channel);
+        }
+        self.start_master(&wish, &lock).await
+    }
+
+    /// What the name means to ssh, as `user@name:port`.
+    ///
+    /// # Errors
+    /// If ssh does not say it before the deadline.
+    pub async fn address(&self, destination: &Destination, deadline: Instant) -> Result<String, TransportError> {
+        Ok(self.resolve(destination, deadline).await?.address())
+    }
+
+    /// Stops using a connection that does not answer any more, without ending it: later channels get another one.
+    pub async fn abandon(&self, destination: &Destination, route: &Route) {
+        match route {
+            Route::UserMaster(socket) => {
+                self.memory().abandoned.insert(socket.clone());
+            }
+            Route::OwnMaster(socket) => {
+                self.memory().abandoned.insert(socket.clone());
+                if let Some(resolved) = self.remembered(destination) {
+                    self.unpublish(&self.notice(destination, &resolved), socket, None).await;
+                }
+            }
+            Route::Single | Route::Local => {}
+        }
+    }
+
+    /// Stops using the user's own master for a destination; ours takes over. It is never ended.
+    pub fn forget_user_master(&self, destination: &Destination) {
+        self.memory().without_users.insert(destination.clone());
+    }
+
+    /// Ends our own connections to a destination, and with them the channels of every towline process; not the user's.
+    /// Returns how many there were.
+    ///
+    /// # Errors
+    /// If ssh does not say what the name means, or the list cannot be locked.
+    pub async fn end_master(&self, destination: &Destination, deadline: Instant) -> Result<usize, TransportError> {
+        let resolved = self.resolve(destination, deadline).await?;
+        let count = self.end_notice(&self.notice(destination, &resolved), deadline).await?;
+        self.memory().resolved.remove(destination);
+        Ok(count)
+    }
+
+    /// Ends every connection of ours that this machine knows of, whatever the destination. Returns how many there were.
+    ///
+    /// # Errors
+    /// If a list cannot be locked.
+    pub async fn end_all_masters(&self, deadline: Instant) -> Result<usize, TransportError> {
+        let mut count = 0;
+        for notice in self.inner.board.all() {
+            count += self.end_notice(&notice, deadline).await?;
+        }
+        Ok(count)
+    }
+
+    async fn end_notice(&self, notice: &Notice, deadline: Instant) -> Result<usize, TransportError> {
+        let Some(lock) = notice.lock(deadline).await? else {
+            return Err(TransportError::ssh(Code::Local, "another towline is connecting to this host and holds the list of connections"));
+        };
+        let mut count = 0;
+        for socket in notice.sockets() {
+            if sockets::is_ours(&socket) && self.control(&socket, "exit").await {
+                count += 1;
+            }
+            self.unpublish(notice, &socket, Some(&lock)).await;
+        }
+        Ok(count)
+    }
+
+    /// A channel over a master that is there already, the user's first.
+    async fn over_what_is_up(&self, wish: &Wish<'_>) -> Result<Option<Channel>, TransportError> {
+        if let Some(socket) = self.user_master(wish).await {
+            match self.attach(wish, Route::UserMaster(socket.clone())).await? {
+                Attached::Channel(channel) => return Ok(Some(*channel)),
+                Attached::Full(_) => {
+                    self.memory().full.insert(socket, Instant::now());
+                }
+                Attached::Gone => {
+                    self.memory().abandoned.insert(socket);
+                }
+            }
+        }
+        self.over_ours(wish, None).await
+    }
+
+    /// A channel over a master of ours.
+    async fn over_ours(&self, wish: &Wish<'_>, lock: Option<&Lock>) -> Result<Option<Channel>, TransportError> {
+        let claimed = wish.notice.sockets();
+        let count = claimed.len();
+        let mut refusal = None;
+        for socket in claimed {
+            if self.is_to_be_left_alone(&socket) {
+                continue;
+            }
+            if !sockets::is_ours(&socket) || !sockets::listens(&socket).await {
+                self.unpublish(&wish.notice, &socket, lock).await;
+                continue;
+            }
+            match self.attach(wish, Route::OwnMaster(socket.clone())).await? {
+                Attached::Channel(channel) => return Ok(Some(*channel)),
+                Attached::Full(error) => {
+                    self.memory().full.insert(socket, Instant::now());
+                    refusal = Some(error);
+                }
+                Attached::Gone => self.unpublish(&wish.notice, &socket, lock).await,
+            }
+        }
+        match refusal {
+            Some(error) if count >= MASTERS => Err(error),
+            _ => Ok(None),
+        }
+    }
+
+    /// The user's own master, if it is up and nothing speaks against it.
+    async fn user_master(&self, wish: &Wish<'_>) -> Option<PathBuf> {
+        let socket = wish.resolved.control_path().filter(|socket| !self.is_to_be_left_alone(socket))?;
+        if self.memory().without_users.contains(wish.destination) {
+            return None;
+        }
+        if !sockets::listens(&socket).await {
+            self.memory().answered.remove(&socket);
+            return None;
+        }
+        if !self.memory().answered.contains(&socket) {
+            if !self.control(&socket, "check").await {
+                return None;
+            }
+            self.memory().answered.insert(socket.clone());
+        }
+        Some(socket)
+    }
+
+    /// Asks a master for a channel.
+    async fn attach(&self, wish: &Wish<'_>, route: Route) -> Result<Attached, TransportError> {
+        let (Route::UserMaster(socket) | Route::OwnMaster(socket)) = &route else { return Ok(Attached::Gone) };
+        let list = argv::attach(&self.basis(wish), socket, wish.command);
+        let mut channel = Channel::new(self.spawn(&list).await?, route.clone(), wish.name())?;
+        // A master looks alive while its network is frozen; silence as long as a lane would bear it means another connection,
+        // if there is time left for one.
+        let patience = if wish.left() > 2 * limits::SILENCE { limits::SILENCE } else { wish.left() };
+        match tokio::time::timeout(patience, opened(&mut channel)).await {
+            Ok(Ok(())) => Ok(Attached::Channel(Box::new(channel))),
+            Ok(Err(error)) if error.code() == Code::ChannelRefused => Ok(Attached::Full(error)),
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "a master gave no channel");
+                Ok(Attached::Gone)
+            }
+            Err(_) if Instant::now() >= wish.deadline => {
+                let text = format!("the connection to {} that is up did not answer in the time that there was", wish.name());
+                Err(TransportError::ssh(Code::LinkLost, text))
+            }
+            Err(_) => {
+                tracing::debug!(?route, "a master is silent");
+                self.memory().abandoned.insert(socket.clone());
+                Ok(Attached::Gone)
+            }
+        }
+    }
+
+    /// Connects: ssh logs in, goes to the background as a master, and carries the first channel.
+    async fn start_master(&self, wish: &Wish<'_>, lock: &Lock) -> Result<Channel, TransportError> {
+        let state = &self.inner.settings.state_dir;
+        let Ok(socket) = sockets::fresh(self.inner.settings.runtime_dir.as_deref(), state) else { return self.single(wish).await };
+        let list = argv::start(&self.basis(wish), &socket, wish.left(), wish.command);
+        let mut channel = Channel::new(self.spawn(&list).await?, Route::OwnMaster(socket.clone()), wish.name())?;
+        // Whatever becomes of this wish, also if nobody waits for it any more: a master that came up is known to all.
+        let publication = Publication { notice: &wish.notice, lock, socket: &socket };
+        match tokio::time::timeout_at(wish.deadline.into(), opened(&mut channel)).await {
+            Ok(Ok(())) => Ok(channel),
+            Ok(Err(error)) => {
+                let words = shown(&channel.control.stderr());
+                if tells_of_no_listener(&words) || (wish.resolved.is_proxied() && tells_only_of_the_end(&words)) {
+                    // Either there can be no master here, or ssh hid the proxy's words because there would have been one.
+                    return self.single(wish).await;
+                }
+                if socket.exists() {
+                    self.control(&socket, "exit").await;
+                }
+                Err(described(wish, error))
+            }
+            Err(_) if socket.exists() => {
+                self.control(&socket, "exit").await;
+                drop(publication);
+                Err(TransportError::ssh(
+                    Code::RemoteShell,
+                    format!("{} let us in, but the command said nothing in the time that there was", wish.name()),
+                ))
+            }
+            Err(_) => {
+                let words = shown(&channel.control.stderr());
+                let words = if words.is_empty() { String::new() } else { format!(" ssh said so far: {words}") };
+                Err(late(wish, &format!("connecting.{words}")))
+            }
+        }
+    }
+
+    /// Connects for this one channel.
+    async fn single(&self, wish: &Wish<'_>) -> Result<Channel, TransportError> {
+        let list = argv::single(&self.basis(wish), wish.left(), wish.command);
+        let mut channel = Channel::new(self.spawn(&list).await?, Route::Single, wish.name())?;
+        match tokio::time::timeout_at(wish.deadline.into(), opened(&mut channel)).await {
+            Ok(Ok(())) => Ok(channel),
+            Ok(Err(error)) => Err(described(wish, error)),
+            Err(_) => Err(late(wish, "connecting")),
+        }
+    }
+
+    async fn resolve(&self, destination: &Destination, deadline: Instant) -> Result<Resolved, TransportError> {
+        let settings = &self.inner.settings;
+        let list = argv::resolve(destination, &settings.options);
+        let Some(said) = self.run(&list, deadline).await? else {
+            let text =
+                format!("\"ssh -G {}\" did not end in time; a Match exec or a name server in ssh_config may hang", destination.name());
+            return Err(TransportError::ssh(Code::ConnectTimeout, text));
+        };
+        let words = String::from_utf8_lossy(&said.stderr);
+        if !said.success {
+            let words: Vec<&str> = words.lines().filter(|line| !line.starts_with("debug1: ") && !line.starts_with("OpenSSH_")).collect();
+            let words = shown(words.join("\n").as_bytes());
+            let verdict = classify(&words);
+            let code = if verdict.code == Code::SshFailed { Code::SshConfig } else { verdict.code };
+            return Err(TransportError::Ssh {
+                code,
+                text: format!("ssh refuses its configuration for {}: {words}", destination.name()),
+                hint: verdict.hint,
+            });
+        }
+        let mut resolved = Resolved::parse(&String::from_utf8_lossy(&said.stdout), &words);
+        let chosen_by_person = settings.options.iter().any(|word| word == "-C" || word.to_ascii_lowercase().contains("compression"));
+        let files = std::mem::take(&mut resolved.files);
+        let chosen_in_file = tokio::task::spawn_blocking(move || files.iter().any(|file| file_mentions(file, "compression"))).await;
+        resolved.compression_is_chosen = chosen_by_person || chosen_in_file.unwrap_or(true);
+        Ok(resolved)
+    }
+
+    /// Takes a socket off the list, and its file away if nobody listens there.
+    async fn unpublish(&self, notice: &Notice, socket: &Path, lock: Option<&Lock>) {
+        let mut own = None;
+        let lock = if lock.is_some() {
+            lock
+        } else {
+            // Somebody who holds the lock finds out by himself.
+            own = notice.lock(Instant::now()).await.ok().flatten();
+            own.as_ref()
+        };
+        if let Some(Err(error)) = lock.map(|lock| notice.remove(lock, socket)) {
+            tracing::warn!(%error, "the list of connections cannot be written");
+        }
+        if sockets::is_ours(socket) && !sockets::listens(socket).await {
+            let _ = std::fs::remove_file(socket);
+        }
+        drop(own);
+    }
+
+    /// `ssh -O request`; whether it succeeded.
+    async fn control(&self, socket: &Path, request: &str) -> bool {
+        let list = argv::control(socket, request);
+        let said = self.run(&list, Instant::now() + CONTROL).await;
+        matches!(said, Ok(Some(Said { success: true, .. })))
+    }
+
+    fn is_to_be_left_alone(&self, socket: &Path) -> bool {
+        let memory = self.memory();
+        memory.abandoned.contains(socket) || memory.full.get(socket).is_some_and(|since| since.elapsed() < FULL)
+    }
+
+    fn wish<'a>(&self, destination: &'a Destination, command: &'a str, deadline: Instant, resolved: Arc<Resolved>) -> Wish<'a> {
+        let notice = self.notice(destination, &resolved);
+        Wish { destination, command, deadline, resolved, notice }
+    }
+
+    fn notice(&self, destination: &Destination, resolved: &Resolved) -> Notice {
+        let settings = &self.inner.settings;
+        let list = argv::resolve(destination, &settings.options);
+        let mut parts = vec![settings.program.as_os_str().as_encoded_bytes(), resolved.text.as_bytes()];
+        parts.extend(list.iter().map(|word| word.as_encoded_bytes()));
+        self.inner.board.notice(&parts)
+    }
+
+    fn basis<'a>(&'a self, wish: &'a Wish<'_>) -> Basis<'a> {
+        Basis { destination: wish.destination, options: &self.inner.settings.options, resolved: &wish.resolved }
+    }
+
+    fn remembered(&self, destination: &Destination) -> Option<Arc<Resolved>> {
+        self.memory().resolved.get(destination).map(Arc::clone)
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.inner.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn spawn(&self, arguments: &[OsString]) -> Result<tokio::process::Child, TransportError> {
+        program::spawn(self.start(arguments, self.env().await), OnDrop::Kill)
+    }
+
+    async fn run(&self, arguments: &[OsString], deadline: Instant) -> Result<Option<Said>, TransportError> {
+        program::run(self.start(arguments, self.env().await), deadline).await
+    }
+
+    fn start<'a>(&'a self, arguments: &'a [OsString], env: &'a [(OsString, OsString)]) -> Start<'a> {
+        Start { program: &self.inner.settings.program, arguments, environment: Environment::Added(env), directory: None }
+    }
+
+    /// What ssh gets besides this process's environment; looks for the agent the first time.
+    async fn env(&self) -> &[(OsString, OsString)] {
+        let look = || async {
+            let settings = self.inner.settings.clone();
+            let mut env = settings.env.clone();
+            let find = move || agent::find(settings.auth_socket.as_deref(), settings.runtime_dir.as_deref(), settings.home.as_deref());
+            if let Ok(Some(socket)) = tokio::task::spawn_blocking(find).await {
+                env.push((env::Variable::SshAuthSock.name().into(), socket.into()));
+            }
+            env
+        };
+        self.inner.env.get_or_init(look).await
+    }
+}
+
+impl Wish<'_> {
+    fn left(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
+    }
+
+    fn name(&self) -> &str {
+        self.destination.host().as_str()
+    }
+}
+
+/// Makes a master known when the attempt to start it is over, if there is one then.
+struct Publication<'a> {
+    notice: &'a Notice,
+    lock: &'a Lock,
+    socket: &'a Path,
+}
+
+impl Drop for Publication<'_> {
+    fn drop(&mut self) {
+        if self.socket.exists()
+            && let Err(error) = self.notice.add(self.lock, self.socket)
+        {
+            tracing::warn!(%error, "the connection cannot be shared");
+        }
+    }
+}
+
+/// Waits until a channel is open: its command said something, or ended as a command does.
+async fn opened(channel: &mut Channel) -> Result<(), TransportError> {
+    if channel.first_output().await {
+        return Ok(());
+    }
+    match channel.control.wait().await {
+        End::Exited(_) => Ok(()),
+        End::Failed(error) => Err(error),
+    }
+}
+
+/// The same failure with the host that was meant.
+fn described(wish: &Wish<'_>, error: TransportError) -> TransportError {
+    match error {
+        TransportError::Ssh { code, text, hint } => {
+            // The code's own hint is for a link that was up.
+            let hint = if code == Code::LinkLost { hint.or(Some(BROKE_EARLY)) } else { hint };
+            TransportError::Ssh { code, text: format!("{text}\n(ssh takes {} for {})", wish.name(), wish.resolved.address()), hint }
+        }
+        other @ (TransportError::NoProgram { .. } | TransportError::Local { .. }) => other,
+    }
+}
+
+fn late(wish: &Wish<'_>, doing: &str) -> TransportError {
+    let text = format!("no connection to {} ({}) in the time that there was: {doing}", wish.name(), wish.resolved.address());
+    TransportError::ssh(Code::ConnectTimeout, text)
+}
+
+fn file_mentions(file: &Path, option: &str) -> bool {
+    use std::io::Read;
+    let mut text = Vec::new();
+    let read = std::fs::File::open(file).and_then(|file| file.take(CONFIG_BYTES).read_to_end(&mut text));
+    read.is_ok() && mentions(&String::from_utf8_lossy(&text), option)
+}
