@@ -23,10 +23,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use towline_base::{Code, Failure, HostAlias, SessionName};
-use towline_policy::{Permit, Rules};
+use towline_policy::Permit;
 
 pub use action::{Action, Call};
 pub use answer::{Answer, Body};
+pub use towline_policy::{Reach, Rules};
+
 pub use context::{Context, Progress, Settings, Way};
 
 use crate::answer::State;

@@ -1,0 +1,5 @@
+//! The engine against a real sshd, over a relay in place of a network.
+
+mod bash;
+mod bench;
+mod rig;
