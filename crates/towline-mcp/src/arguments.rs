@@ -4,6 +4,8 @@
 //! is taken: `"5"` and `5.0` for an integer, `"true"` for a flag, the JSON text of a list or object for it, `null` for
 //! what is optional. Leaves out: everything that a schema does not say.
 
+#![expect(clippy::wildcard_enum_match_arm, reason = "JSON has six kinds of value, and one or two matter at a time")]
+
 use serde_json::{Map, Value};
 use towline_base::{Code, Failure};
 

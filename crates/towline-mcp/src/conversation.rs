@@ -3,6 +3,8 @@
 //! Holds to: pure; what the environment and the system say comes in as values. Leaves out: sessions that a call names
 //! itself.
 
+#![expect(clippy::wildcard_enum_match_arm, reason = "JSON has six kinds of value, and one or two matter at a time")]
+
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 use towline_base::SessionName;

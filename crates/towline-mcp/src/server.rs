@@ -97,8 +97,8 @@ impl<W: Work> Server<W> {
     fn surroundings(&self, context: &RequestContext<RoleServer>) -> (Context, Key, Option<progress::Reporter>) {
         let client = context.client_info().map_or_else(|| "unknown".to_owned(), |info| format!("{} {}", info.name, info.version));
         let (own_session, key) = self.settings.conversation.session(fields(&context.meta), &client);
-        let reported = context.meta.get_progress_token().map(|token| progress::report(context.peer.clone(), token));
-        let (reporter, teller) = reported.unzip();
+        let asked = context.meta.get_progress_token().map(|token| progress::report(context.peer.clone(), token));
+        let (reporter, teller) = asked.unzip();
         let surroundings =
             Context { own_session, client, cancel: CancellationToken::new(), closing: self.closing.clone(), progress: teller };
         (surroundings, key, reporter)
@@ -135,13 +135,11 @@ impl<W: Work> Server<W> {
     }
 
     async fn last_words(&self, mut task: tokio::task::JoinHandle<Result<Answer, Failure>>) -> Result<Answer, Failure> {
-        match tokio::time::timeout(LAST_WORDS, &mut task).await {
-            Ok(ended) => ended.unwrap_or_else(|error| Err(broken(&error))),
-            Err(_) => {
-                task.abort();
-                Err(stopping("what it started on the host goes on"))
-            }
+        if let Ok(ended) = tokio::time::timeout(LAST_WORDS, &mut task).await {
+            return ended.unwrap_or_else(|error| Err(broken(&error)));
         }
+        task.abort();
+        Err(stopping("what it started on the host goes on"))
     }
 }
 
@@ -204,8 +202,9 @@ where
     R: AsyncRead + Send + Unpin + 'static,
     O: AsyncWrite + Send + Unpin + 'static,
 {
-    let (work, closing, end) = (server.work.clone(), server.closing.clone(), CancellationToken::new());
-    let transport = Lines::new(read, write, closing.clone());
+    let (work, places) = (server.work.clone(), server.places.clone());
+    let (closing, end) = (server.closing.clone(), CancellationToken::new());
+    let (transport, writer) = Lines::new(read, write, closing.clone());
     let service = tokio::spawn({
         let end = end.clone();
         async move {
@@ -224,14 +223,19 @@ where
     closing.cancel();
     let rest = async {
         let answered = async {
-            if !service.is_finished() {
-                // A client that only closed its input still gets its answers; then the service is told to end.
+            // Calls in work get to say their last words. A client that closed its input may have requests that were
+            // read and not begun, and the service ends by itself when they are answered; otherwise it must be told.
+            if ending == Ending::Stopped {
+                let all = u32::try_from(limits::CALLS_IN_WORK).unwrap_or(u32::MAX);
+                let _ = tokio::time::timeout(LAST_WORDS, places.acquire_many(all)).await;
+            } else if !service.is_finished() {
                 let _ = tokio::time::timeout(LAST_WORDS + Duration::from_millis(50), &mut service).await;
-                end.cancel();
-                if !service.is_finished() {
-                    let _ = (&mut service).await;
-                }
             }
+            end.cancel();
+            if !service.is_finished() {
+                let _ = (&mut service).await;
+            }
+            let _ = writer.await;
         };
         tokio::join!(answered, work.close());
     };

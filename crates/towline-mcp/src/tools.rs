@@ -42,6 +42,7 @@ impl Family {
 }
 
 /// What a client may assume of a tool; the four annotations of MCP.
+#[expect(clippy::struct_excessive_bools, reason = "the protocol has these four flags")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hints {
     /// Changes nothing.

@@ -3,6 +3,8 @@
 //! Holds to: names exactly as agents know them; unknown fields refused. Leaves out: `host` and `session`, which the table
 //! adds and takes away, and checks that need more than a type (see `convert`).
 
+#![expect(clippy::doc_markdown, reason = "the comments are read by models, as they stand")]
+
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;

@@ -1,1 +1,62 @@
-fn main() {}
+//! The command line: says what was asked, wires the parts, decides nothing.
+//!
+//! Holds to: stdout only through the printer (or the MCP server); errors on stderr, for people, 80 columns wide; exit
+//! codes as the help tells them. Leaves out: what the tools do (towline-engine) and what agents see (towline-mcp).
+
+mod check;
+mod cli;
+mod follow;
+mod mcp;
+mod printer;
+mod reference;
+mod run;
+mod setup;
+mod small;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use towline_base::Failure;
+
+use crate::cli::{Cli, Command};
+use crate::printer::Printer;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    setup::logging();
+    match dispatch(cli) {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) => {
+            printer::say(&failure.to_string());
+            ExitCode::from(cli::TOWLINE_FAILED)
+        }
+    }
+}
+
+/// What needs no host is done at once; the rest within a runtime.
+fn dispatch(cli: Cli) -> Result<u8, Failure> {
+    match &cli.command {
+        Command::Completions { shell } => Printer::bytes(&reference::completions(*shell)),
+        Command::Man { subcommand } => Printer::bytes(&reference::man(subcommand.as_deref())?),
+        Command::Reference { page } => Printer::bytes(reference::page(*page).as_bytes()),
+        Command::Mcp(_) | Command::Run(_) | Command::Check { .. } | Command::Hosts | Command::Jobs { .. } => within_runtime(cli),
+    }
+}
+
+fn within_runtime(cli: Cli) -> Result<u8, Failure> {
+    let runtime = setup::runtime()?;
+    let ended = runtime.block_on(async {
+        let Cli { common, command } = cli;
+        match command {
+            Command::Mcp(options) => mcp::serve(&common, options).await,
+            Command::Run(options) => run::command(&setup::engine(&common, None)?, options).await,
+            Command::Check { host } => check::command(&setup::engine(&common, None)?, &host).await,
+            Command::Hosts => small::hosts(&setup::engine(&common, None)?).await,
+            Command::Jobs { host } => small::jobs(&setup::engine(&common, None)?, &host).await,
+            Command::Completions { .. } | Command::Man { .. } | Command::Reference { .. } => Ok(0),
+        }
+    });
+    // A thread may still wait for standard input; the process does not wait for it.
+    runtime.shutdown_background();
+    ended
+}

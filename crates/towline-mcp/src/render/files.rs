@@ -11,7 +11,7 @@ use super::{Block, Question, failure, marks, noted};
 const CURRENT: &str = "(file state is current in your context — no need to Read it back)";
 const REBASED: &str = "(note: the file had been modified on disk since you last read it — the edit applied cleanly, but the file contains other changes not in your context. Read it again before you rely on the rest of it.)";
 
-/// The answer of Read and MultiRead.
+/// The answer of `Read` and `MultiRead`.
 pub(super) fn views(question: &Question, views: &[Result<FileView, FileFailure>], notes: &[String]) -> Result<Vec<Block>, Failure> {
     if let (Question::Read(given), [one]) = (question, views) {
         let view = one.as_ref().map_err(|error| error.failure.clone())?;
@@ -123,7 +123,7 @@ fn join_notes(text: String, notes: &[String]) -> String {
     if text.is_empty() { notes } else { format!("{text}\n{notes}") }
 }
 
-/// The answer of Write, Edit and MultiEdit.
+/// The answer of `Write`, `Edit` and `MultiEdit`.
 pub(super) fn written(of: &Written) -> String {
     let path = one_line(&of.path);
     let mut text = match of.how {

@@ -29,13 +29,13 @@ pub enum Block {
 pub enum Question {
     /// Read, with the path as it was given.
     Read(String),
-    /// MultiRead.
+    /// `MultiRead`.
     MultiRead,
-    /// Write, Edit, MultiEdit.
+    /// `Write`, `Edit`, `MultiEdit`.
     Change,
     /// Bash that was to return at once.
     Background,
-    /// JobOutput of this stream's name.
+    /// `JobOutput` of this stream's name.
     JobOutput(&'static str),
     /// Anything else.
     Other,

@@ -45,13 +45,12 @@ fn status(of: &State, time: Option<std::time::Duration>, cwd: Option<&str>, id: 
 pub(super) fn execution(of: &Execution, background: bool, notes: &[String]) -> String {
     let budget = if of.stderr.is_some() { limits::ANSWER_CHARACTERS / 2 } else { limits::ANSWER_CHARACTERS };
     let (mut text, mut marked) = excerpt(&of.stdout, budget, &of.id, "");
-    if let Some((stderr, more)) = of.stderr.as_ref().map(|stderr| excerpt(stderr, budget, &of.id, " stream=stderr")) {
-        if !stderr.is_empty() {
-            end_line(&mut text);
-            text.push_str("[stderr]\n");
-            text.push_str(&stderr);
-            marked += more;
-        }
+    let apart = of.stderr.as_ref().map(|stderr| excerpt(stderr, budget, &of.id, " stream=stderr"));
+    if let Some((stderr, more)) = apart.filter(|(stderr, _)| !stderr.is_empty()) {
+        end_line(&mut text);
+        text.push_str("[stderr]\n");
+        text.push_str(&stderr);
+        marked += more;
     }
     let sentence = sentence(of, background);
     if text.is_empty() && sentence.is_none() && matches!(of.state, State::Exited(_) | State::Killed(_)) {
@@ -116,8 +115,8 @@ fn excerpt(of: &Excerpt, budget: usize, id: &Handle, stream: &str) -> (String, u
         (&of.head[..prefix(&of.head, budget / 2)], suffix(&of.tail, budget / 2))
     };
     let shown = head.len() as u64 + tail.len() as u64;
-    let held = of.head.len() as u64 + of.tail.len() as u64;
-    let omitted = of.omitted + held - shown;
+    let given = of.head.len() as u64 + of.tail.len() as u64;
+    let omitted = of.omitted + given - shown;
     let (head_text, head_marks) = visible::to_text(head);
     let (tail_text, tail_marks) = visible::to_text(tail);
     let mut text = set_off(&head_text);
@@ -179,7 +178,7 @@ fn shrink(length: usize, budget: usize, shown: impl Fn(usize) -> usize) -> usize
     }
 }
 
-/// The answer of JobOutput.
+/// The answer of `JobOutput`.
 pub(super) fn slice(of: &OutputSlice, stream: &str, notes: &[String]) -> String {
     let shown = if of.bytes.len() > limits::ANSWER_CHARACTERS / 4 { prefix(&of.bytes, limits::ANSWER_CHARACTERS) } else { of.bytes.len() };
     let (text, marked) = visible::to_text(&of.bytes[..shown]);
@@ -222,7 +221,7 @@ pub(super) fn jobs(of: &[JobLine]) -> String {
     of.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// The answer of JobStop.
+/// The answer of `JobStop`.
 pub(super) fn stopped(of: &Stopped, notes: &[String]) -> String {
     let signalled = match of.signalled {
         0 => "No process was left to signal".to_owned(),

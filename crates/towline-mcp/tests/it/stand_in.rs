@@ -96,6 +96,7 @@ pub(crate) fn done(output: &str, state: State) -> Answer {
 }
 
 impl Work for Scripted {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "only commands are scripted")]
     async fn perform(&self, call: Call, context: Context) -> Result<Answer, Failure> {
         self.seen.lock().unwrap().push((call.clone(), context.own_session.to_string(), context.client.clone()));
         match &call.action {

@@ -1,0 +1,165 @@
+//! What can be said on the command line; help, man page, completions and reference are made from it.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// The exit code when towline could not do its work.
+pub(crate) const TOWLINE_FAILED: u8 = 125;
+/// The exit code when something was found to be wrong.
+pub(crate) const FOUND_WRONG: u8 = 1;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    done
+  1    check: something is wrong, and the report says what
+  2    the command line is wrong
+  125  towline could not do its work (no connection, …); nothing was run,
+       or what became of it is told
+  run: the command's own exit code; 128 + n where signal n ended it;
+       130 after Ctrl-C";
+
+/// The tools of coding agents on every host that ssh reaches.
+///
+/// towline works on any host that `ssh HOST` reaches, with nothing installed there. Agents reach it as an MCP server
+/// (`towline mcp`); people and scripts by the other commands.
+#[derive(Debug, Parser)]
+#[command(name = "towline", version, max_term_width = 80, after_long_help = EXIT_CODES, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Options of every command.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct Common {
+    /// Have ssh read this file in the place of ~/.ssh/config
+    #[arg(long, global = true, value_name = "FILE", display_order = 900)]
+    pub(crate) ssh_config: Option<PathBuf>,
+    /// Keep towline's own state here (also `TOWLINE_STATE_DIR`)
+    #[arg(long, global = true, value_name = "DIR", display_order = 901)]
+    pub(crate) state_dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Serve an MCP client on standard input and output
+    Mcp(Mcp),
+    /// Run a command on a host, as the Bash tool does
+    #[command(long_about = RUN)]
+    Run(Run),
+    /// Try every tool on a host and say what was found
+    Check {
+        /// The host, as ssh knows it
+        host: String,
+    },
+    /// List the hosts that are configured or connected
+    Hosts,
+    /// List a host's commands that run or whose outcome was not read
+    Jobs {
+        /// The host, as ssh knows it
+        host: String,
+    },
+    /// Print the completions for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page
+    Man {
+        /// The page of this command
+        subcommand: Option<String>,
+    },
+    /// Print a page of the generated reference
+    #[command(hide = true)]
+    Reference {
+        /// The page
+        page: Page,
+    },
+}
+
+const RUN: &str = "\
+Run a command on a host, as the Bash tool does.
+
+The words after -- are joined by blanks and given to the host's shell, as ssh does. The command has an id and its \
+outcome is kept on the host: it goes on when the link is cut, when standard output is closed, and when towline is \
+killed. Only Ctrl-C ends it, with all its processes.
+
+Standard output and standard error are passed on byte by byte, and live. On a terminal, control characters are \
+written \\xHH unless --raw is given.";
+
+/// Options of `towline mcp`.
+#[derive(Debug, Args)]
+pub(crate) struct Mcp {
+    /// Work on this host only; the tools then have no host parameter
+    #[arg(long)]
+    pub(crate) host: Option<String>,
+    /// Begin every session in this directory of the host
+    #[arg(long, value_name = "DIR")]
+    pub(crate) cwd: Option<String>,
+    /// Offer these tools: all, coding, a family (shell, files, search, hosts) or names, separated by commas
+    #[arg(long, value_name = "SET", default_value = "all")]
+    pub(crate) tools: String,
+    /// Name the conversation, so that its shell is found again after a restart (also `TOWLINE_SESSION_KEY`)
+    #[arg(long, value_name = "KEY")]
+    pub(crate) session_key: Option<String>,
+}
+
+/// Options of `towline run`.
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    /// The host, as ssh knows it
+    pub(crate) host: String,
+    /// Run in a copy of this session's state
+    #[arg(long, value_name = "NAME")]
+    pub(crate) session: Option<String>,
+    /// Run in this directory
+    #[arg(long, value_name = "DIR")]
+    pub(crate) cwd: Option<String>,
+    /// Set a variable; may be given several times
+    #[arg(long = "env", short = 'e', value_name = "NAME=VALUE")]
+    pub(crate) variables: Vec<String>,
+    /// End the command after so many seconds
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) timeout: Option<f64>,
+    /// Read standard input to its end and give it to the command (default: it reads nothing)
+    #[arg(long)]
+    pub(crate) stdin: bool,
+    /// Do not wait: print the command's id
+    #[arg(long)]
+    pub(crate) detach: bool,
+    /// Write control characters to a terminal as they are
+    #[arg(long)]
+    pub(crate) raw: bool,
+    /// The command
+    #[arg(last = true, required = true, value_name = "CMD")]
+    pub(crate) words: Vec<String>,
+}
+
+/// A page of the reference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Page {
+    /// The tools and their answers
+    Tools,
+    /// The command line
+    Cli,
+    /// The error codes
+    Errors,
+    /// The settings
+    Config,
+    /// The environment variables
+    Env,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+}

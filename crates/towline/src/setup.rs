@@ -1,0 +1,138 @@
+//! From what was said (flags, environment) to what it means: settings, engine, runtime, logging.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use tokio_util::sync::CancellationToken;
+use towline_base::env::{self, Variable};
+use towline_base::{Code, Failure, HostAlias, SessionName};
+use towline_engine::{Action, Call, Context, Engine, Settings};
+use towline_mcp::{Conversation, Origin};
+
+use crate::cli::Common;
+
+/// Diagnostics go to stderr; what is shown is said by `TOWLINE_LOG`.
+pub(crate) fn logging() {
+    let filter = text(Variable::Log).unwrap_or_else(|| "warn".to_owned());
+    let filter = tracing_subscriber::EnvFilter::try_new(&filter).unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
+}
+
+/// The runtime of a command.
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    let built = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    built.map_err(|error| Failure::new(Code::Local, format!("threads cannot be started: {error}")))
+}
+
+fn text(variable: Variable) -> Option<String> {
+    env::read(variable).and_then(|value| value.into_string().ok())
+}
+
+/// An engine; connects to nothing yet.
+pub(crate) fn engine(common: &Common, cwd: Option<String>) -> Result<Engine, Failure> {
+    Ok(Engine::new(Settings {
+        ssh: env::read(Variable::Ssh).map_or_else(|| PathBuf::from("ssh"), PathBuf::from),
+        state_dir: state_dir(common.state_dir.clone(), &env::read)?,
+        cwd,
+        ssh_options: ssh_options(common)?,
+    }))
+}
+
+/// The directory for towline's own state: said, or by the XDG rules.
+fn state_dir(said: Option<PathBuf>, read: &dyn Fn(Variable) -> Option<OsString>) -> Result<PathBuf, Failure> {
+    let named = said.or_else(|| read(Variable::StateDir).map(PathBuf::from));
+    let xdg = || read(Variable::XdgState).map(PathBuf::from).filter(|dir| dir.is_absolute()).map(|dir| dir.join("towline"));
+    let home = || read(Variable::Home).map(|home| PathBuf::from(home).join(".local/state/towline"));
+    let found = named.or_else(xdg).or_else(home);
+    let dir = found.ok_or_else(|| {
+        Failure::new(Code::Local, "there is no place for towline's state: HOME is not set")
+            .hint("Give --state-dir or set TOWLINE_STATE_DIR.")
+    })?;
+    std::path::absolute(&dir).map_err(|error| Failure::new(Code::Local, format!("{}: {error}", dir.display())))
+}
+
+/// What ssh is told before `--`, by the person who starts towline.
+fn ssh_options(common: &Common) -> Result<Vec<String>, Failure> {
+    let Some(file) = &common.ssh_config else { return Ok(Vec::new()) };
+    let wrong = |why: &str| Failure::new(Code::BadInput, format!("--ssh-config: {}: {why}", file.display()));
+    if !file.is_file() {
+        return Err(wrong("there is no such file"));
+    }
+    // ssh looks for a relative path in its own place.
+    let absolute = std::path::absolute(file).map_err(|error| wrong(&error.to_string()))?;
+    let path = absolute.into_os_string().into_string().map_err(|_| wrong("the path is not UTF-8"))?;
+    Ok(vec!["-F".to_owned(), path])
+}
+
+/// Whose conversation a server serves.
+pub(crate) fn conversation(session_key: Option<String>) -> Conversation {
+    let parent = std::os::unix::process::parent_id();
+    Conversation {
+        given: session_key.or_else(|| text(Variable::SessionKey)),
+        claude: text(Variable::ClaudeSession),
+        origin: Origin {
+            cwd: std::env::current_dir().map(|dir| dir.to_string_lossy().into_owned()).unwrap_or_default(),
+            parent,
+            parent_start: started(&std::fs::read_to_string(format!("/proc/{parent}/stat")).unwrap_or_default()).to_owned(),
+        },
+    }
+}
+
+/// When a process began, by its line in `/proc`; empty where there is none.
+fn started(stat: &str) -> &str {
+    // The second field is a name in parentheses that may hold anything; the 22nd is the start time.
+    stat.rsplit_once(") ").and_then(|(_, rest)| rest.split(' ').nth(19)).unwrap_or_default()
+}
+
+/// A host's name as a person wrote it.
+pub(crate) fn host(name: &str) -> Result<HostAlias, Failure> {
+    Ok(HostAlias::parse(name)?)
+}
+
+/// A call of the command line.
+pub(crate) fn call(host: Option<&HostAlias>, session: Option<&SessionName>, action: Action) -> Call {
+    Call { host: host.cloned(), session: session.cloned(), action }
+}
+
+/// What surrounds the calls of the command line.
+pub(crate) fn context() -> Context {
+    Context {
+        own_session: SessionName::parse("cli").expect("three letters are a session's name"),
+        client: format!("towline {}", env!("CARGO_PKG_VERSION")),
+        cancel: CancellationToken::new(),
+        closing: CancellationToken::new(),
+        progress: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_state_lies_where_it_was_said_or_by_the_rules() {
+        type Case = (&'static str, &'static [(Variable, &'static str)], &'static str);
+        let table: [Case; 6] = [
+            ("/said", &[(Variable::StateDir, "/env"), (Variable::Home, "/h")], "/said"),
+            ("", &[(Variable::StateDir, "/env"), (Variable::Home, "/h")], "/env"),
+            ("", &[(Variable::XdgState, "/x"), (Variable::Home, "/h")], "/x/towline"),
+            ("", &[(Variable::XdgState, "relative"), (Variable::Home, "/h")], "/h/.local/state/towline"),
+            ("", &[(Variable::Home, "/h")], "/h/.local/state/towline"),
+            ("", &[], "an error"),
+        ];
+        for (said, variables, expected) in table {
+            let read = |wanted: Variable| variables.iter().find(|(v, _)| *v == wanted).map(|(_, value)| OsString::from(value));
+            let said = (!said.is_empty()).then(|| PathBuf::from(said));
+            let found = state_dir(said, &read).map_or_else(|_| "an error".to_owned(), |dir| dir.display().to_string());
+            assert_eq!(found, expected);
+        }
+    }
+
+    #[test]
+    fn a_process_is_told_by_its_start() {
+        let stat = "7 (a) b) c) S 1 7 7 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 4711 99 100";
+        assert_eq!(started(stat), "4711");
+        assert_eq!(started(""), "");
+        assert_eq!(started("7 (x"), "");
+    }
+}

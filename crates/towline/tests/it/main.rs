@@ -1,0 +1,7 @@
+//! The program as it is started: its words, its exit codes, and `towline mcp` as a process among processes.
+
+#![expect(clippy::unwrap_used, reason = "a test may stop where it stands, in its helpers too")]
+
+mod process;
+mod server;
+mod words;
