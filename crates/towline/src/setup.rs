@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use tokio_util::sync::CancellationToken;
 use towline_base::env::{self, Variable};
 use towline_base::{Code, Failure, HostAlias, SessionName};
-use towline_engine::{Action, Call, Context, Engine, Settings};
+use towline_engine::{Action, Call, Context, Engine, Rules, Settings, Way};
 use towline_mcp::{Conversation, Origin};
 
 use crate::cli::Common;
@@ -35,6 +35,8 @@ pub(crate) fn engine(common: &Common, cwd: Option<String>) -> Result<Engine, Fai
         state_dir: state_dir(common.state_dir.clone(), &env::read)?,
         cwd,
         ssh_options: ssh_options(common)?,
+        rules: Rules::default(),
+        reach: Way::default(),
     }))
 }
 
