@@ -21,8 +21,8 @@ use crate::error::TransportError;
 
 /// Bytes of standard error that are kept: its end, where ssh says why.
 const STDERR_BYTES: usize = 8 << 10;
-/// How long the reader of standard error may lag behind the program's end.
-const STDERR_GRACE: Duration = Duration::from_millis(100);
+/// How long the reader of a pipe may lag behind the program's end.
+const PIPE_GRACE: Duration = Duration::from_millis(100);
 
 /// Over what a channel runs.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -99,13 +99,38 @@ impl Channel {
         &self.control.route
     }
 
-    /// Waits for the first output. True if something came, false at the end of the output.
-    pub(crate) async fn first_output(&mut self) -> bool {
+    /// Waits until the command said something, or ended as a command does.
+    pub(crate) async fn opened(&mut self) -> Result<(), TransportError> {
+        let (spoke, end) = tokio::select! {
+            biased;
+            spoke = self.output.first() => (spoke, None),
+            end = self.control.wait() => {
+                // Its last words may still be in the pipe, and something else may hold that pipe open.
+                let spoke = tokio::time::timeout(PIPE_GRACE, self.output.first()).await.unwrap_or(false);
+                (spoke, Some(end))
+            }
+        };
+        self.control.opened |= spoke;
+        if spoke {
+            return Ok(());
+        }
+        let end = match end {
+            Some(end) => end,
+            None => self.control.wait().await,
+        };
+        match end {
+            End::Exited(_) => Ok(()),
+            End::Failed(error) => Err(error),
+        }
+    }
+}
+
+impl Output {
+    /// Waits for the first bytes. True if something came, false at the end. May be given up and called again.
+    async fn first(&mut self) -> bool {
         let mut chunk = vec![0; 4096];
-        let count = self.output.rest.read(&mut chunk).await.unwrap_or(0);
-        chunk.truncate(count);
-        self.output.head.extend(chunk);
-        self.control.opened |= count > 0;
+        let count = self.rest.read(&mut chunk).await.unwrap_or(0);
+        self.head.extend(&chunk[..count]);
         count > 0
     }
 }
@@ -139,7 +164,7 @@ impl Control {
         match self.child.wait().await {
             Ok(status) => {
                 if !self.reader.is_finished() {
-                    let _ = tokio::time::timeout(STDERR_GRACE, &mut self.reader).await;
+                    let _ = tokio::time::timeout(PIPE_GRACE, &mut self.reader).await;
                 }
                 self.end(status)
             }

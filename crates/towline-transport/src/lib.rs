@@ -14,6 +14,7 @@ mod local;
 mod program;
 mod published;
 mod resolve;
+mod settings;
 mod sockets;
 mod ssh;
 
@@ -24,7 +25,8 @@ pub use channel::{Channel, Control, End, Input, Output, Route};
 pub use destination::{ConnectOptions, Destination};
 pub use error::TransportError;
 pub use local::LocalTransport;
-pub use ssh::{SshSettings, SshTransport};
+pub use settings::SshSettings;
+pub use ssh::SshTransport;
 
 /// A way to run commands: over ssh, or on this machine with the same programs and the same pipes.
 #[derive(Clone, Debug)]

@@ -41,8 +41,9 @@ impl LocalTransport {
             directory: Some(&self.directory),
         };
         let mut channel = Channel::new(program::spawn(start, OnDrop::LetGo)?, Route::Local, "this machine")?;
-        match tokio::time::timeout_at(deadline.into(), channel.first_output()).await {
-            Ok(_) => Ok(channel),
+        match tokio::time::timeout_at(deadline.into(), channel.opened()).await {
+            Ok(Ok(())) => Ok(channel),
+            Ok(Err(error)) => Err(error),
             Err(_) => Err(TransportError::ssh(Code::RemoteShell, "the command said nothing before the deadline")),
         }
     }

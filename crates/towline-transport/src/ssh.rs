@@ -14,13 +14,14 @@ use tokio::sync::OnceCell;
 use towline_base::{Code, env, limits};
 
 use crate::argv::{self, Basis};
-use crate::channel::{Channel, End, Route};
+use crate::channel::{Channel, Route};
 use crate::classify::{classify, shown, tells_of_no_listener, tells_only_of_the_end};
 use crate::destination::Destination;
 use crate::error::TransportError;
 use crate::program::{self, Environment, OnDrop, Said, Start};
 use crate::published::{Board, Lock, Notice};
 use crate::resolve::{Resolved, mentions};
+use crate::settings::SshSettings;
 use crate::{agent, sockets};
 
 /// How long `ssh -O` may take: it talks to a process of this machine.
@@ -32,51 +33,6 @@ const MASTERS: usize = 16;
 const BROKE_EARLY: &str = "The host ended the connection while it came up; the log of its sshd says why.";
 /// Bytes of a configuration file that are looked at.
 const CONFIG_BYTES: u64 = 1 << 20;
-
-/// What the person who starts towline says, and what their environment says.
-#[derive(Clone, Debug)]
-pub struct SshSettings {
-    /// The program to start as ssh.
-    pub program: PathBuf,
-    /// Arguments for ssh before `--`; never from an agent.
-    pub options: Vec<String>,
-    /// Where the list of shared connections is kept; made with mode 0700.
-    pub state_dir: PathBuf,
-    /// `XDG_RUNTIME_DIR`.
-    pub runtime_dir: Option<PathBuf>,
-    /// The user's home directory.
-    pub home: Option<PathBuf>,
-    /// `SSH_AUTH_SOCK`.
-    pub auth_socket: Option<PathBuf>,
-    /// Variables that ssh gets besides those of this process.
-    pub env: Vec<(OsString, OsString)>,
-}
-
-impl SshSettings {
-    /// Settings that name nothing of the environment.
-    #[must_use]
-    pub fn new(program: impl Into<PathBuf>, state_dir: impl Into<PathBuf>) -> Self {
-        Self {
-            program: program.into(),
-            options: Vec::new(),
-            state_dir: state_dir.into(),
-            runtime_dir: None,
-            home: None,
-            auth_socket: None,
-            env: Vec::new(),
-        }
-    }
-
-    /// The same with the runtime directory, the home directory and the agent's socket that the environment names.
-    #[must_use]
-    pub fn with_environment(mut self) -> Self {
-        let path = |variable| env::read(variable).map(PathBuf::from);
-        self.runtime_dir = path(env::Variable::XdgRuntime).or_else(sockets::usual_runtime_dir);
-        self.home = path(env::Variable::Home);
-        self.auth_socket = path(env::Variable::SshAuthSock);
-        self
-    }
-}
 
 /// Runs commands on hosts over the system's ssh; cheap to clone.
 #[derive(Clone, Debug)]
@@ -297,7 +253,7 @@ impl SshTransport {
         // A master looks alive while its network is frozen; silence as long as a lane would bear it means another connection,
         // if there is time left for one.
         let patience = if wish.left() > 2 * limits::SILENCE { limits::SILENCE } else { wish.left() };
-        match tokio::time::timeout(patience, opened(&mut channel)).await {
+        match tokio::time::timeout(patience, channel.opened()).await {
             Ok(Ok(())) => Ok(Attached::Channel(Box::new(channel))),
             Ok(Err(error)) if error.code() == Code::ChannelRefused => Ok(Attached::Full(error)),
             Ok(Err(error)) => {
@@ -324,7 +280,7 @@ impl SshTransport {
         let mut channel = Channel::new(self.spawn(&list).await?, Route::OwnMaster(socket.clone()), wish.name())?;
         // Whatever becomes of this wish, also if nobody waits for it any more: a master that came up is known to all.
         let publication = Publication { notice: &wish.notice, lock, socket: &socket };
-        match tokio::time::timeout_at(wish.deadline.into(), opened(&mut channel)).await {
+        match tokio::time::timeout_at(wish.deadline.into(), channel.opened()).await {
             Ok(Ok(())) => Ok(channel),
             Ok(Err(error)) => {
                 let words = shown(&channel.control.stderr());
@@ -357,7 +313,7 @@ impl SshTransport {
     async fn single(&self, wish: &Wish<'_>) -> Result<Channel, TransportError> {
         let list = argv::single(&self.basis(wish), wish.left(), wish.command);
         let mut channel = Channel::new(self.spawn(&list).await?, Route::Single, wish.name())?;
-        match tokio::time::timeout_at(wish.deadline.into(), opened(&mut channel)).await {
+        match tokio::time::timeout_at(wish.deadline.into(), channel.opened()).await {
             Ok(Ok(())) => Ok(channel),
             Ok(Err(error)) => Err(described(wish, error)),
             Err(_) => Err(late(wish, "connecting")),
@@ -499,17 +455,6 @@ impl Drop for Publication<'_> {
         {
             tracing::warn!(%error, "the connection cannot be shared");
         }
-    }
-}
-
-/// Waits until a channel is open: its command said something, or ended as a command does.
-async fn opened(channel: &mut Channel) -> Result<(), TransportError> {
-    if channel.first_output().await {
-        return Ok(());
-    }
-    match channel.control.wait().await {
-        End::Exited(_) => Ok(()),
-        End::Failed(error) => Err(error),
     }
 }
 

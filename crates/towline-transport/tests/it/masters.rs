@@ -20,8 +20,12 @@ async fn the_first_channel_makes_a_master_and_the_second_uses_it() {
     assert_eq!(own_socket(&one), own_socket(&two));
     assert!(own_socket(&one).starts_with(lab.runtime_dir().join("towline")));
     assert_eq!(lab.relay.accepted(), 1);
+    let pid = one.control.local_pid().unwrap();
     drop(one.control);
+    eventually(Duration::from_secs(2), || !process::is_alive(pid));
     assert!(answers(&mut two).await, "dropping one channel ends no other");
+    two.control.kill();
+    assert!(matches!(two.control.wait().await, End::Failed(_)));
     one = open(&transport, &host("lab")).await;
     assert!(answers(&mut one).await);
     assert_eq!(lab.relay.accepted(), 1);
@@ -153,7 +157,11 @@ async fn where_channels_are_limited_there_are_more_connections() {
         for channel in &mut channels {
             assert!(answers(channel).await);
         }
-        assert_eq!(lab.relay.accepted(), if limit == 1 { 3 } else { 2 }, "MaxSessions {limit}");
+        let connections = if limit == 1 { 3 } else { 2 };
+        assert_eq!(lab.relay.accepted(), connections, "MaxSessions {limit}");
+        // Each connection is one that was meant, and none that ssh made behind the master's back.
+        let sockets: std::collections::HashSet<_> = channels.iter().map(own_socket).collect();
+        assert_eq!(sockets.len(), connections, "MaxSessions {limit}");
     }
 }
 
@@ -254,6 +262,17 @@ async fn a_silent_master_of_ours_is_not_waited_for_for_ever() {
     let two = open(&transport, &host("lab")).await;
     assert_ne!(own_socket(&one), own_socket(&two));
     assert_eq!(own_socket(&two), own_socket(&open(&self::transport(&lab), &host("lab")).await));
+}
+
+#[tokio::test]
+async fn a_stopped_master_of_ours_is_replaced_while_there_is_time() {
+    let lab = Lab::start();
+    let transport = transport(&lab);
+    let one = open(&transport, &host("lab")).await;
+    process::stop(master_pid(&lab, own_socket(&one)));
+    let mut two = open(&transport, &host("lab")).await;
+    assert!(answers(&mut two).await);
+    assert_ne!(own_socket(&one), own_socket(&two));
 }
 
 #[tokio::test]

@@ -33,6 +33,19 @@ async fn a_cold_start_is_two_starts_of_ssh() {
 }
 
 #[tokio::test]
+async fn compression_is_ours_only_where_the_user_has_not_chosen() {
+    for (config, expected) in [("Host x\n  Compression no\n", false), ("# Compression no\n", true)] {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("config");
+        std::fs::write(&file, config).unwrap();
+        let script = format!("case $1 in -G) echo 'debug1: Reading configuration data {}' >&2; exit 0;; esac; echo up", file.display());
+        stand_in(dir.path(), &script).open(&host("prod"), "x", soon()).await.unwrap();
+        let record = std::fs::read_to_string(dir.path().join("record")).unwrap();
+        assert_eq!(record.contains("Compression=yes"), expected, "{config}");
+    }
+}
+
+#[tokio::test]
 async fn a_program_that_is_missing_is_named() {
     let dir = tempfile::tempdir().unwrap();
     let transport = SshTransport::new(SshSettings::new("/nonexistent/ssh", dir.path().join("state")));
