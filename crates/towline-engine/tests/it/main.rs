@@ -2,4 +2,6 @@
 
 mod bash;
 mod bench;
+mod ends;
 mod rig;
+mod sessions;
