@@ -83,7 +83,6 @@ impl Guard {
 
     /// Remembers that a file was read (or written) with this content.
     pub(crate) fn record(&mut self, seen: Seen) {
-        self.refresh();
         let known = self.seen.get(&seen.real).is_some_and(|(_, old)| *old == seen);
         if !known {
             if let Err(error) = self.append(&seen) {
@@ -95,6 +94,7 @@ impl Guard {
 
     fn append(&mut self, seen: &Seen) -> io::Result<()> {
         let mut file = open(&self.file)?;
+        self.refresh();
         let mut line = render(seen);
         let end = file.seek(SeekFrom::End(0))?;
         if end > 0 {

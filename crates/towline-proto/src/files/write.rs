@@ -1,6 +1,6 @@
 //! Write: a content becomes a file, or is added to one.
 
-use super::{Fields, Tag, ToolCall, ToolError, number, number_at, word};
+use super::{Fields, Tag, TagKind, ToolCall, ToolError, number, number_at, word};
 
 /// The program.
 pub const PROGRAM: &str = include_str!("../sh/write.sh");
@@ -94,6 +94,8 @@ pub struct Done {
     pub created: bool,
     /// Its size now.
     pub size: u64,
+    /// How the host names contents.
+    pub kind: TagKind,
     /// What could not be kept.
     pub lost: Vec<Lost>,
     /// After an append to a content that was known: the name of the new content.
@@ -153,7 +155,8 @@ pub fn parse(status: u8, body: &[u8]) -> Result<Reply, ToolError> {
         linked: word(&words, 1)? == "1",
         created,
         size: number_at(&words, 2)?,
-        lost: lost(&words[3..]),
+        kind: TagKind::parse(word(&words, 3)?.as_bytes())?,
+        lost: lost(&words[4..]),
         tag: Tag::parse(fields.next()?),
     }))
 }

@@ -1,6 +1,7 @@
 # Write: a content from standard input becomes a file, whole or not at all; or it is added at a file's end.
 # The reply: fields with the session's directory, the path without links, words (`created`, `updated` or `appended`; 1 if a link was
-# followed; the size; then what could not be kept), and the content's name where the host knows it. Or words `ask`: see COMPLETE.
+# followed; the size; the kind of content name that this host can compute; then what could not be kept), and the content's name
+# where the host knows it. Or words `ask`: see COMPLETE.
 
 # tl_tool_write PATH HOW SIZE NONCE COMPLETE (KNOWN TAG)...: HOW: `any`; `new` (nothing may be there); `blank` (nothing, or an
 # empty file); `append`. A KNOWN path is one of which the caller read the content called TAG: another content is not
@@ -32,7 +33,8 @@ tl_write() {
   fi || return 1
   tl_f_field "$tl_cwd"
   tl_f_field "$tl_real"
-  tl_f_field "$tl_state $tl_linked $tl_now$tl_lost"
+  tl_f_strong
+  tl_f_field "$tl_state $tl_linked $tl_now $tl_kind$tl_lost"
   tl_f_field "$tl_tag"
 }
 
