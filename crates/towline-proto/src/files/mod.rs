@@ -3,10 +3,13 @@
 //! Holds to: a typed request becomes a [`ToolCall`]; what the host answered is read by a pure parser that takes bytes of a
 //! stranger and never panics. Leaves out: what an agent is told (towline-engine).
 
+pub mod glob;
+pub mod grep;
 pub mod hash;
 pub mod list;
 pub mod meta;
 pub mod read;
+pub mod search;
 pub mod splice;
 pub mod stat;
 pub mod write;
@@ -130,6 +133,9 @@ pub const PROGRAMS: &[(&str, &str)] = &[
     ("splice", splice::PROGRAM),
     ("stat", stat::PROGRAM),
     ("list", list::PROGRAM),
+    ("shared_search", search::PROGRAM),
+    ("glob", glob::PROGRAM),
+    ("grep", grep::PROGRAM),
 ];
 
 #[cfg(test)]

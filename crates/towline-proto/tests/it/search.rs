@@ -1,1 +1,5 @@
 //! Glob and Grep.
+
+mod glob;
+mod grep;
+mod tree;

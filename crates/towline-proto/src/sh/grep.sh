@@ -1,0 +1,357 @@
+# Grep: by ripgrep where the host has it, else by find (in a git work tree: git ls-files) and grep, with the same contract.
+# tl_tool_grep WANT PATH BASE RUST FLAGS AFTER BEFORE LINES MANY COLUMNS PLAIN ERE FOUND TRIM NAME...
+#   WANT   files, count or lines: what is asked of ripgrep
+#   PATH   the file or directory to search; empty for the current one
+#   BASE   the directories below PATH that the glob begins with; empty for none
+#   RUST   the pattern for ripgrep
+#   FLAGS  letters: i (upper and lower case alike), m (may span lines), o (only what matched)
+#   AFTER, BEFORE  lines of context
+#   LINES  at most so many lines of reply;  MANY  at most so many files
+#   COLUMNS  ripgrep leaves out lines that are longer
+#   PLAIN  what is asked without ripgrep: files, count, lines, text, "files lines" or "files text"
+#   ERE    an expression for grep -E that matches every line that RUST matches, and maybe more: who asked decides
+#   FOUND  without ripgrep no more files are looked at when so many lines were found
+#   TRIM   lines without ripgrep are sent up to this length
+#   NAME   patterns of find -name, one of which the last name must match; none for all
+# The reply: stamps (files), PATH NUL COUNT newline (count), or lines; for two things the second after a record of NUL newline.
+# Lines by ripgrep: PATH NUL NUMBER then : or - then the line; without it: NUL PATH NUL and all of that file's lines; text: NUL
+# PATH NUL and the file. Files that hold a NUL byte are left out: so it is clear where a path begins.
+tl_tool_grep() {
+  tl_f_begin
+  tl_want=$1 tl_base=$3 tl_rust=$4 tl_flags=$5 tl_after=$6 tl_before=$7 tl_lines=$8 tl_many=$9
+  tl_s_root "$2" || { tl_f_fail; return 1; }
+  shift 9
+  tl_columns=$1 tl_plain=$2 tl_ere=$3 tl_found=$4 tl_trim=$5
+  shift 5
+  tl_t=$TL_TMP/$TL_REQ
+  tl_soh=$(printf '\001') tl_tab=$(printf '\t')
+  if [ -n "$tl_one" ] && tl_grep_binary "$tl_one"; then
+    tl_s_end binary 0 1 0
+    return 0
+  fi
+  if [ -n "$tl_base" ] && [ ! -d "./$tl_base" ]; then
+    tl_s_end plain 0 1 0
+    return 0
+  fi
+  # A ripgrep that cannot do it (too old for a flag or for the pattern) is as good as none.
+  if command -v rg >/dev/null 2>&1 && tl_grep_rg "$@"; then return 0; fi
+  tl_grep_plain "$@"
+}
+
+# tl_grep_binary FILE: succeeds if it holds a NUL byte.
+tl_grep_binary() {
+  tl_v=$(tr -dc '\000' <"$1" | wc -c)
+  [ "$((tl_v))" -gt 0 ]
+}
+
+# tl_grep_rg NAME...: the whole search by ripgrep. Fails, and has written nothing, if it refused the request.
+tl_grep_rg() {
+  tl_n=$#
+  [ "$tl_n" -eq 0 ] || set -- "$@" --type towline
+  while [ "$tl_n" -gt 0 ]; do
+    tl_v=$1
+    shift
+    set -- "$@" --type-add "towline:$tl_v"
+    tl_n=$((tl_n - 1))
+  done
+  for tl_v in .git .svn .hg .bzr .jj .sl; do set -- "$@" --glob "!$tl_v"; done
+  case $tl_flags in *i*) set -- "$@" --ignore-case ;; esac
+  case $tl_flags in *m*) set -- "$@" --multiline --multiline-dotall ;; esac
+  case $tl_want in
+    # A list would hold binary files, too, where a match stands before the first NUL byte; counts do not.
+    files | count) set -- "$@" --count ;;
+    lines)
+      set -- "$@" --sort path --line-number --max-columns "$tl_columns" --after-context "$tl_after" --before-context "$tl_before"
+      case $tl_flags in *o*) set -- "$@" --only-matching ;; esac
+      ;;
+  esac
+  set -- "$@" --no-config --hidden --no-ignore-dot --no-ignore-messages --color never --no-heading --with-filename --null
+  set -- "$@" --regexp="$tl_rust" -- "${tl_one:-./$tl_base}"
+  tl_status=0 tl_from=rg
+  case $tl_want in
+    files) { rg "$@"; echo "$?" >"$tl_t.s"; } 2>"$tl_t.e" | tr '\n\000' '\001\n' | head -n "$tl_many" >"$tl_t.l" ;;
+    count) { rg "$@"; echo "$?" >"$tl_t.s"; } 2>"$tl_t.e" | head -n "$tl_many" >"$tl_t.o" ;;
+    lines) { rg "$@"; echo "$?" >"$tl_t.s"; } 2>"$tl_t.e" | head -n "$tl_lines" >"$tl_t.o" ;;
+  esac
+  if [ -s "$tl_t.s" ]; then read -r tl_status <"$tl_t.s"; fi
+  tl_s_errors "$tl_t.e"
+  if [ "$tl_status" -ge 2 ]; then
+    case $tl_error in *'(os error '*) ;; *) return 1 ;; esac
+  fi
+  case $tl_want in
+    files) tl_grep_stamps <"$tl_t.l" ;;
+    *) dd bs=65536 count=32 <"$tl_t.o" 2>/dev/null ;;
+  esac
+  tl_s_end rg "$tl_status" 1 0
+}
+
+# tl_grep_name LINE: sets tl_f to the file that a line of a list means; in a list a newline is written as the byte 1.
+tl_grep_name() {
+  tl_f=$1
+  case $tl_f in
+    *"$tl_soh"*)
+      if [ ! -e "$tl_f" ]; then
+        tl_f=''
+        tl_v=$1
+        while :; do
+          case $tl_v in *"$tl_soh"*) ;; *) break ;; esac
+          tl_f=$tl_f${tl_v%%"$tl_soh"*}$tl_nl
+          tl_v=${tl_v#*"$tl_soh"}
+        done
+        tl_f=$tl_f$tl_v
+      fi
+      ;;
+  esac
+}
+
+# tl_grep_stamps: reads a list of files, writes their stamps. tl_from is rg or plain.
+tl_grep_stamps() {
+  # Without stat the order is told within one batch only, so it is a large one.
+  if command -v stat >/dev/null 2>&1; then tl_batch=200; else tl_batch=1000; fi
+  set --
+  while IFS= read -r tl_line; do
+    # From ripgrep a line is the count of the file before, the byte 1, and a path; otherwise a path, a tab and a count.
+    case $tl_line in
+      [0-9]*) tl_line=${tl_line#*"$tl_soh"} ;;
+      *"$tl_tab"*) if [ "$tl_from" = plain ]; then tl_line=${tl_line%"$tl_tab"*}; fi ;;
+    esac
+    tl_grep_name "$tl_line"
+    set -- "$@" "$tl_f"
+    [ $# -ge "$tl_batch" ] || continue
+    sh -c "$tl_s_stamp" sh "$@"
+    set --
+  done
+  [ $# -eq 0 ] || sh -c "$tl_s_stamp" sh "$@"
+}
+
+# tl_grep_plain NAME...: the whole search without ripgrep: which files have lines that may match, then those lines.
+tl_grep_plain() {
+  tl_cut=0 tl_from=plain
+  grep -E -e "$tl_ere" /dev/null >/dev/null 2>&1
+  if [ $? -ge 2 ]; then
+    tl_err=ere
+    tl_f_fail
+    return 1
+  fi
+  : >"$tl_t.e"
+  : >"$tl_t.m"
+  : >"$tl_t.r"
+  tl_ignores=1
+  if [ -n "$tl_one" ]; then
+    sh -c "$tl_grep_scan" sh "$tl_t" "$tl_ere" '' '' '' "$tl_one" 2>>"$tl_t.e"
+  elif ! tl_grep_git "$@"; then
+    tl_grep_find "$@"
+  fi
+  # In the order of ripgrep's --sort path: name by name.
+  { tr '/' '\002' <"$tl_t.m" | sort | tr '\002' '/' && cat "$tl_t.r"; } | head -n "$tl_many" >"$tl_t.l"
+  case $tl_plain in files*) tl_grep_stamps <"$tl_t.l" ;; esac
+  case $tl_plain in files\ *) printf '\000\n' ;; esac
+  case $tl_plain in
+    count)
+      while IFS= read -r tl_line; do
+        tl_grep_name "${tl_line%"$tl_tab"*}"
+        printf '%s\000%s\n' "$tl_f" "${tl_line##*"$tl_tab"}"
+      done <"$tl_t.l"
+      ;;
+    *lines) tl_grep_lines ;;
+    *text) tl_grep_text ;;
+  esac
+  tl_s_errors "$tl_t.e"
+  tl_s_end plain 0 "$tl_ignores" "$tl_cut"
+}
+
+# tl_grep_git NAME...: searches what git would not ignore. Fails if this is no work tree, or git cannot tell.
+tl_grep_git() {
+  tl_v=$PWD
+  while [ ! -e "$tl_v/.git" ]; do
+    [ -n "$tl_v" ] || return 1
+    tl_v=${tl_v%/*}
+  done
+  tl_ignores=0
+  command -v git >/dev/null 2>&1 || return 1
+  printf 'x\000' | xargs -0 true 2>/dev/null || return 1
+  git rev-parse --is-inside-work-tree >/dev/null 2>&1 || return 1
+  # What is asked for by name is searched even if git ignores it.
+  tl_v=${tl_base:-.}
+  if [ -L "./$tl_v" ] || git check-ignore -q --no-index "./$tl_v" 2>/dev/null; then return 1; fi
+  tl_names=''
+  for tl_v in "$@"; do tl_names=$tl_names$tl_nl$tl_v; done
+  set -- "$tl_t" "$tl_ere" "$tl_grep_scan" '' "$tl_names"
+  {
+    git -c core.fsmonitor=false --literal-pathspecs ls-files -z -co --exclude-standard -- "./$tl_base" 2>>"$tl_t.e"
+    echo "$?" >"$tl_t.s"
+  } | xargs -0 -n 500 sh -c "$tl_grep_scan" sh "$@" 2>>"$tl_t.e"
+  read -r tl_v <"$tl_t.s"
+  if [ "$tl_v" != 0 ]; then
+    : >"$tl_t.m"
+    : >"$tl_t.r"
+    : >"$tl_t.e"
+    return 1
+  fi
+  tl_ignores=1
+}
+
+# tl_grep_find NAME...: searches everything but the directories of version control.
+tl_grep_find() {
+  tl_n=$#
+  if [ -n "$tl_base" ]; then set -- "$@" -H "./$tl_base"; else set -- "$@" .; fi
+  # A work tree below is left a mark, so that the answer can tell that its .gitignore was not honoured.
+  set -- "$@" '(' -name .git -exec sh -c ': >"$1"' sh "$tl_t.g" ';' -prune ')' -o
+  set -- "$@" '(' -name .svn -o -name .hg -o -name .bzr -o -name .jj -o -name .sl ')' -prune -o -type f
+  if [ "$tl_n" -gt 0 ]; then
+    set -- "$@" '(' -name "$1"
+    shift
+    while [ "$tl_n" -gt 1 ]; do
+      set -- "$@" -o -name "$1"
+      shift
+      tl_n=$((tl_n - 1))
+    done
+    set -- "$@" ')'
+  fi
+  find "$@" -exec sh -c "$tl_grep_scan" sh "$tl_t" "$tl_ere" '' '' '' '{}' + 2>>"$tl_t.e"
+  if [ -e "$tl_t.g" ]; then tl_ignores=0; fi
+}
+
+# tl_grep_full: counts what was written so far now and then; succeeds if it is enough for one reply.
+tl_grep_full() {
+  tl_i=$((tl_i + 1))
+  [ "$((tl_i % 20))" -eq 0 ] || return 1
+  tl_v=$(wc -c <"$tl_t.o")
+  [ "$((tl_v))" -gt 2097152 ]
+}
+
+# tl_grep_lines: writes the lines of the listed files that match, with context.
+tl_grep_lines() {
+  tl_i=0 tl_total=0
+  : >"$tl_t.o"
+  while IFS= read -r tl_line; do
+    if [ "$tl_total" -ge "$tl_found" ] || tl_grep_full; then tl_cut=1 && break; fi
+    tl_grep_name "${tl_line%"$tl_tab"*}"
+    printf '\000%s\000' "$tl_f"
+    grep -n -E -e "$tl_ere" <"$tl_f" 2>/dev/null |
+      awk -v a="$tl_after" -v b="$tl_before" -v t="$tl_trim" "$tl_grep_context" - "$tl_f" 2>/dev/null
+    tl_total=$((tl_total + ${tl_line##*"$tl_tab"}))
+  done <"$tl_t.l" >>"$tl_t.o"
+  dd bs=65536 count=32 <"$tl_t.o" 2>/dev/null
+}
+
+# tl_grep_text: writes the listed files whole, if they fit into one reply.
+tl_grep_text() {
+  tl_total=0
+  while IFS= read -r tl_line; do
+    tl_grep_name "${tl_line%"$tl_tab"*}"
+    tl_v=$(wc -c <"$tl_f") || continue
+    tl_total=$((tl_total + tl_v))
+    if [ "$tl_total" -gt 2000000 ]; then tl_cut=1 && break; fi
+    printf '\000%s\000' "$tl_f"
+    cat "$tl_f" 2>/dev/null
+  done <"$tl_t.l"
+}
+
+# First the lines that grep found (their numbers count), then the file: prints each line near a found one.
+# shellcheck disable=SC2016 # a program for awk
+tl_grep_context='
+NR == FNR { hit[++k] = $0 + 0; is[$0 + 0] = 1; next }
+FNR == 1 { p = 1 }
+{
+  while (p <= k && hit[p] + a < FNR) p++
+  if (p > k || sent > 2097152) exit
+  if (hit[p] - b > FNR) next
+  line = length($0) > t ? substr($0, 1, t + 1) : $0
+  sent += length(line)
+  if (FNR in is) print FNR ":" line
+  else print FNR "-" line
+}
+'
+
+# Arguments: TMP ERE TEXT PREFIX NAMES FILE...: appends "FILE tab COUNT" for each file with lines that may match to TMP.m (a
+# newline in a name is written as byte 1; names with byte 2, which the sorting needs, go to TMP.r). With TEXT (this program
+# itself) the files come from git, relative to PREFIX, and must be sifted; NAMES are the patterns, a newline before each.
+# shellcheck disable=SC2016 # a program for another shell
+tl_grep_scan='
+tl_t=$1 tl_ere=$2 tl_text=$3 tl_prefix=$4 tl_names=$5
+shift 5
+set -f
+tl_nl="
+"
+tl_tab=$(printf "\t")
+tl_stx=$(printf "\002")
+
+# $1: the last name of a path; succeeds if one of the patterns matches it.
+tl_named() {
+  [ -n "$tl_names" ] || return 0
+  IFS=$tl_nl
+  for tl_p in $tl_names; do
+    # shellcheck disable=SC2254
+    case $1 in $tl_p) IFS=$tl_ifs && return 0 ;; esac
+  done
+  IFS=$tl_ifs
+  return 1
+}
+tl_ifs=$IFS
+
+# FILE...: writes those of them down that are text; tl_counts are their counts.
+tl_note() {
+  tl_nul=$(cat "$@" 2>/dev/null | tr -dc "\000" | wc -c)
+  for tl_c in $tl_counts; do
+    if [ "$((tl_nul))" -gt 0 ]; then tl_one=$(tr -dc "\000" <"$1" | wc -c); else tl_one=0; fi
+    if [ "$((tl_one))" -eq 0 ]; then
+      tl_f=$1 tl_to=m
+      case $tl_f in *"$tl_nl"*) tl_f=$(printf %s "$tl_f" | tr "\n" "\001") ;; esac
+      case $tl_f in *"$tl_stx"*) tl_to=r ;; esac
+      printf "%s\t%s\n" "$tl_f" "$tl_c" >>"$tl_t.$tl_to"
+    fi
+    shift
+  done
+}
+
+if [ -n "$tl_text" ]; then
+  tl_n=$#
+  while [ "$tl_n" -gt 0 ]; do
+    tl_f=./$tl_prefix$1
+    shift
+    tl_n=$((tl_n - 1))
+    case $tl_f/ in */.git/* | */.svn/* | */.hg/* | */.bzr/* | */.jj/* | */.sl/*) continue ;; esac
+    if [ -L "${tl_f%/}" ]; then continue; fi
+    if [ -f "$tl_f" ]; then
+      tl_named "${tl_f##*/}" && set -- "$@" "$tl_f"
+    elif [ -e "$tl_f/.git" ]; then
+      tl_f=${tl_f%/}
+      git -c core.fsmonitor=false -C "$tl_f" ls-files -z -co --exclude-standard |
+        xargs -0 -n 500 sh -c "$tl_text" sh "$tl_t" "$tl_ere" "$tl_text" "${tl_f#./}/" "$tl_names"
+    fi
+  done
+fi
+case "$*" in
+  *"$tl_nl"*)
+    tl_n=$#
+    while [ "$tl_n" -gt 0 ]; do
+      tl_f=$1
+      shift
+      tl_n=$((tl_n - 1))
+      case $tl_f in
+        *"$tl_nl"*)
+          tl_counts=$(grep -c -E -e "$tl_ere" <"$tl_f")
+          if [ "${tl_counts:-0}" -gt 0 ]; then tl_note "$tl_f"; fi
+          ;;
+        *) set -- "$@" "$tl_f" ;;
+      esac
+    done
+    ;;
+esac
+[ $# -gt 0 ] || exit 0
+grep -c -E -e "$tl_ere" /dev/null "$@" | grep -v ":0\$" | {
+  tl_counts=""
+  set --
+  while IFS= read -r tl_l; do
+    set -- "$@" "${tl_l%:*}"
+    tl_counts="$tl_counts ${tl_l##*:}"
+    [ $# -ge 200 ] || continue
+    tl_note "$@"
+    tl_counts=""
+    set --
+  done
+  [ $# -eq 0 ] || tl_note "$@"
+}
+exit 0
+'
