@@ -63,7 +63,7 @@ fn whole_lines(content: &[u8], range: Range<usize>) -> Range<usize> {
 }
 
 fn line_of(content: &[u8], at: usize) -> usize {
-    content[..at].iter().filter(|byte| **byte == b'\n').count() + 1
+    content[..at].split(|byte| *byte == b'\n').count()
 }
 
 fn split(lines: &[u8]) -> Vec<&[u8]> {

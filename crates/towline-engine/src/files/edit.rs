@@ -1,4 +1,4 @@
-//! Edit and MultiEdit: a known content travels as a splice; a changed one comes back in the same round trip.
+//! Edit and `MultiEdit`: a known content travels as a splice; a changed one comes back in the same round trip.
 
 use std::sync::Arc;
 

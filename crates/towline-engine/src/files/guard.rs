@@ -84,10 +84,8 @@ impl Guard {
     /// Remembers that a file was read (or written) with this content.
     pub(crate) fn record(&mut self, seen: Seen) {
         let known = self.seen.get(&seen.real).is_some_and(|(_, old)| *old == seen);
-        if !known {
-            if let Err(error) = self.append(&seen) {
-                tracing::warn!(%error, file = %self.file.display(), "what was read is not kept over a restart");
-            }
+        if !known && let Err(error) = self.append(&seen) {
+            tracing::warn!(%error, file = %self.file.display(), "what was read is not kept over a restart");
         }
         self.take(seen);
     }
@@ -277,7 +275,7 @@ mod tests {
         // Loading rewrites it; a process that had it open goes on with the new file.
         let three = Guard::load(directory.path(), "h", "s");
         assert_eq!(three.seen.len(), limits::GUARD_FILES);
-        let lines = fs::read(&three.file).unwrap().iter().filter(|byte| **byte == b'\n').count();
+        let lines = fs::read_to_string(&three.file).unwrap().lines().count();
         assert_eq!(lines, limits::GUARD_FILES);
         two.record(seen(b"/new", b"y"));
         assert_eq!(Guard::load(directory.path(), "h", "s").get(b"/new"), Some(&seen(b"/new", b"y")));

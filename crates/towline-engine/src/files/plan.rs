@@ -119,7 +119,7 @@ fn several(content: &[u8], matches: &[Range<usize>], one: &Replacement) -> Failu
     let mut from = 0;
     let mut lines: Vec<String> = Vec::new();
     for place in matches.iter().take(NAMED_LINES) {
-        line += content[from..place.start].iter().filter(|byte| **byte == b'\n').count();
+        line += newlines(&content[from..place.start]);
         from = place.start;
         lines.push(line.to_string());
     }
@@ -176,9 +176,12 @@ fn end_of_match(content: &[u8], start: usize, old: &[u8]) -> Option<usize> {
 
 /// Whether most of a content's lines end with carriage return and newline.
 fn ends_with_crlf(content: &[u8]) -> bool {
-    let newlines = content.iter().filter(|byte| **byte == b'\n').count();
     let crlf = content.windows(2).filter(|pair| *pair == b"\r\n").count();
-    crlf * 2 > newlines
+    crlf * 2 > newlines(content)
+}
+
+fn newlines(content: &[u8]) -> usize {
+    content.split(|byte| *byte == b'\n').count() - 1
 }
 
 /// The new text with the line ends of what it replaces, or, if that has none, of the file.
@@ -266,6 +269,7 @@ impl Draft {
 }
 
 #[cfg(test)]
+#[allow(clippy::type_complexity, reason = "a table of cases is read, not called")]
 mod tests {
     use proptest::prelude::*;
 

@@ -83,20 +83,20 @@ pub(crate) fn groups(fields: &mut Fields<'_>) -> Result<Vec<Named>, ToolError> {
         for _ in 0..number_at(&words, 0)? {
             names.push(fields.next()?);
         }
-        let lines = fields.next()?;
+        let told = fields.next()?;
         let links = fields.next()?;
-        all.extend(group(form, &names, lines, links)?);
+        all.extend(group(form, &names, told, links)?);
     }
     Ok(all)
 }
 
-fn group(form: &str, names: &[&[u8]], lines: &[u8], links: &[u8]) -> Result<Vec<Named>, ToolError> {
+fn group(form: &str, names: &[&[u8]], told: &[u8], links: &[u8]) -> Result<Vec<Named>, ToolError> {
     if form == "gone" {
         return Ok(names.iter().map(|name| (name.to_vec(), None)).collect());
     }
     // One name may hold a newline; several were chosen so that none does, or their lines hold no names.
-    let lines: Vec<&[u8]> = if names.len() == 1 { vec![lines] } else { lines.split(|b| *b == b'\n').collect() };
-    if lines.len() != names.len() {
+    let each: Vec<&[u8]> = if names.len() == 1 { vec![told] } else { told.split(|b| *b == b'\n').collect() };
+    if each.len() != names.len() {
         return Err(ToolError::protocol("not one line for each name"));
     }
     let mut order: Vec<usize> = (0..names.len()).collect();
@@ -104,7 +104,7 @@ fn group(form: &str, names: &[&[u8]], lines: &[u8], links: &[u8]) -> Result<Vec<
         order.sort_by_key(|at| names[*at]);
     }
     let mut described: Vec<Named> = names.iter().map(|name| (name.to_vec(), None)).collect();
-    for (at, line) in order.into_iter().zip(lines) {
+    for (at, line) in order.into_iter().zip(each) {
         described[at].1 = if form == "ls" { from_ls(names[at], line) } else { from_stat(line) };
     }
     if form != "ls" {
@@ -117,15 +117,15 @@ fn group(form: &str, names: &[&[u8]], lines: &[u8], links: &[u8]) -> Result<Vec<
 fn add_targets(described: &mut [Named], links: &[u8]) {
     let is_link = |(name, meta): &&mut Named| !name.contains(&b'\n') && meta.as_ref().is_some_and(|meta| meta.kind == Kind::Symlink);
     let wanted: Vec<&mut Named> = described.iter_mut().filter(is_link).collect();
-    let mut lines: Vec<&[u8]> = links.split(|b| *b == b'\n').collect();
-    if lines.len() != wanted.len() {
+    let mut told: Vec<&[u8]> = links.split(|b| *b == b'\n').collect();
+    if told.len() != wanted.len() {
         return;
     }
     for (name, meta) in wanted {
         let arrow = [b" ", &name[..], b" -> "].concat();
-        let found = lines.iter().enumerate().find_map(|(at, line)| Some((at, after(line, &arrow)?)));
+        let found = told.iter().enumerate().find_map(|(at, line)| Some((at, after(line, &arrow)?)));
         if let (Some((at, target)), Some(meta)) = (found, meta) {
-            lines.swap_remove(at);
+            told.swap_remove(at);
             meta.target = Some(target);
         }
     }

@@ -134,15 +134,15 @@ pub fn parse(status: u8, body: &[u8]) -> Result<Reply, ToolError> {
         let real = fields.next()?;
         files.push(file(real, &fields.words()?)?);
     }
-    let mut states = Vec::new();
+    let mut outcomes = Vec::new();
     loop {
         let words = fields.words()?;
         if words == [""] {
             break;
         }
-        states.push((number_at(&words, 0)?, word(&words, 1)?, number_at(&words, 2)?));
+        outcomes.push((number_at(&words, 0)?, word(&words, 1)?, number_at(&words, 2)?));
     }
-    for (index, state, size) in states {
+    for (index, state, size) in outcomes {
         let file = usize::try_from(index).ok().and_then(|index| files.get_mut(index));
         let file = file.ok_or_else(|| ToolError::protocol("a state of no file"))?;
         settle(&mut file.found, state, size, &mut fields)?;

@@ -119,7 +119,7 @@ fn links_of_any_name_are_links() {
             assert_eq!(meta.kind, Kind::Symlink, "{} {name:?}", host.name());
             // Among many, a target is told or left out, and never wrong.
             assert!(meta.target.is_none_or(|target| target == truth.as_os_str().as_bytes()), "{} {name:?}", host.name());
-            let reply = host.call(directory.path(), &stat::call(&[name.clone()]));
+            let reply = host.call(directory.path(), &stat::call(std::slice::from_ref(&name)));
             let (_, meta) = stat::parse(reply.status, &reply.body).unwrap().paths.remove(0).unwrap();
             assert_eq!(meta.target.unwrap(), truth.as_os_str().as_bytes(), "{} {name:?}", host.name());
         }
@@ -150,7 +150,7 @@ fn what_cannot_be_told_is_named() {
             fs::create_dir(at(name)).unwrap();
             fs::write(at(name).join("x"), "").unwrap();
         }
-        fs::set_permissions(at("shut"), fs::Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(at("shut"), fs::Permissions::from_mode(0o000)).unwrap();
         fs::set_permissions(at("dark"), fs::Permissions::from_mode(0o111)).unwrap();
         let table =
             [("", "enoent"), ("none", "enoent"), ("file/x", "enotdir"), ("shut/x", "eacces"), ("loop/x", "eloop"), ("none/x", "enoent")];

@@ -196,10 +196,10 @@ fn what_cannot_be_read_is_named_and_never_opened() {
         fs::create_dir(at("dir")).unwrap();
         fs::write(at("file"), "x").unwrap();
         fs::write(at("secret"), "x").unwrap();
-        fs::set_permissions(at("secret"), fs::Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(at("secret"), fs::Permissions::from_mode(0o000)).unwrap();
         fs::create_dir(at("shut")).unwrap();
         fs::write(at("shut/x"), "x").unwrap();
-        fs::set_permissions(at("shut"), fs::Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(at("shut"), fs::Permissions::from_mode(0o000)).unwrap();
         rustix::fs::mkfifoat(rustix::fs::CWD, at("fifo"), rustix::fs::Mode::from_raw_mode(0o666)).unwrap();
         let _socket = std::os::unix::net::UnixListener::bind(at("socket")).unwrap();
         symlink("loop2", at("loop1")).unwrap();

@@ -268,7 +268,7 @@ fn what_cannot_be_written_is_named_and_nothing_is_left() {
         }
         fs::set_permissions(at("protected"), fs::Permissions::from_mode(0o444)).unwrap();
         fs::set_permissions(at("readonly"), fs::Permissions::from_mode(0o555)).unwrap();
-        fs::set_permissions(at("shut"), fs::Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(at("shut"), fs::Permissions::from_mode(0o000)).unwrap();
         rustix::fs::mkfifoat(rustix::fs::CWD, at("fifo"), rustix::fs::Mode::from_raw_mode(0o666)).unwrap();
         symlink("loop", at("loop")).unwrap();
         let long = "n".repeat(256);
