@@ -16,7 +16,7 @@ pub(crate) struct Verdict {
     pub(crate) hint: Option<&'static str>,
 }
 
-const CLOSED_EARLY: &str = "Something took the connection and closed it before sshd answered: too many connections at once (MaxStartups), a ban, or a port that is not ssh's.";
+const CLOSED_EARLY: &str = "Something took the connection and closed it before the login was done: too many connections at once (MaxStartups), a ban, or a port that is not ssh's.";
 const NEGOTIATION: &str =
     "The host offers only algorithms that this ssh has switched off; allow one for this host in ssh_config if you trust it.";
 const TOO_MANY_KEYS: &str = "The agent offered too many keys; set IdentityFile and IdentitiesOnly yes for this host in ssh_config.";
@@ -70,8 +70,8 @@ const TABLE: &[(&str, Code, Option<&str>)] = &[
     ("kex_exchange_identification", Code::Refused, Some(CLOSED_EARLY)),
     (": Connection reset by peer", Code::Refused, Some(CLOSED_EARLY)),
     ("ssh: connect to host", Code::Unreachable, None),
-    ("Connection closed by", Code::LinkLost, None),
-    ("Connection reset by", Code::LinkLost, None),
+    ("Connection closed by", Code::Refused, Some(CLOSED_EARLY)),
+    ("Connection reset by", Code::Refused, Some(CLOSED_EARLY)),
     ("Broken pipe", Code::LinkLost, None),
 ];
 
@@ -202,7 +202,8 @@ mod tests {
         ("Timeout, server 127.0.0.1 not responding.\r\n", Code::LinkLost),
         ("client_loop: send disconnect: Broken pipe\r\n", Code::LinkLost),
         ("Read from remote host h: Connection timed out\r\nclient_loop: send disconnect: Broken pipe\r\n", Code::LinkLost),
-        ("Connection closed by 127.0.0.1 port 22\r\n", Code::LinkLost),
+        ("Connection closed by 127.0.0.1 port 22\r\n", Code::Refused),
+        ("Connection reset by 127.0.0.1 port 45805\r\n", Code::Refused),
         ("Unable to negotiate with 127.0.0.1 port 22: no matching key exchange method found. Their offer: x\r\n", Code::SshFailed),
         ("", Code::SshFailed),
         ("ssh: something that nobody has seen yet\r\n", Code::SshFailed),

@@ -189,6 +189,23 @@ fn make_executable(file: &std::path::Path) {
 }
 
 #[tokio::test]
+async fn a_published_socket_that_others_could_have_made_is_not_used() {
+    use std::os::unix::fs::PermissionsExt;
+    let lab = Lab::start();
+    let one = open(&transport(&lab), &host("lab")).await;
+    let open_dir = lab.dir().join("open");
+    std::fs::create_dir(&open_dir).unwrap();
+    std::fs::set_permissions(&open_dir, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let socket = open_dir.join("m");
+    assert!(lab.ssh().args(["-fNM", "-S"]).arg(&socket).args(["--", "lab"]).status().unwrap().success());
+    let list = std::fs::read_dir(lab.state_dir().join("towline/ssh")).unwrap().flatten().map(|entry| entry.path());
+    let list = list.into_iter().find(|file| file.extension().is_some_and(|extension| extension == "json")).unwrap();
+    std::fs::write(&list, format!("{{\"sockets\":[{:?}]}}", socket.display().to_string())).unwrap();
+    let two = open(&transport(&lab), &host("lab")).await;
+    assert!(own_socket(&two) != socket && own_socket(&two) != own_socket(&one));
+}
+
+#[tokio::test]
 async fn our_masters_can_be_ended() {
     let lab = Lab::start();
     let transport = transport(&lab);
