@@ -43,16 +43,9 @@ pub fn to_bytes(text: &str) -> Vec<u8> {
     let mut at = 0;
     while at < bytes.len() {
         let digits = bytes.get(at + 2..at + 4).filter(|_| bytes[at] == b'\\' && bytes[at + 1] == b'x');
-        match digits.and_then(|d| std::str::from_utf8(d).ok()).and_then(|d| u8::from_str_radix(d, 16).ok()) {
-            Some(byte) => {
-                out.push(byte);
-                at += 4;
-            }
-            None => {
-                out.push(bytes[at]);
-                at += 1;
-            }
-        }
+        let byte = digits.and_then(|d| std::str::from_utf8(d).ok()).and_then(|d| u8::from_str_radix(d, 16).ok());
+        out.push(byte.unwrap_or(bytes[at]));
+        at += if byte.is_some() { 4 } else { 1 };
     }
     out
 }

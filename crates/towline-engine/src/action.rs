@@ -223,6 +223,7 @@ pub struct Glob {
 
 /// Text to find in files.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "they are the native tool's own switches, one parameter each")]
 pub struct Grep {
     /// The regular expression (ripgrep's syntax where the host has it).
     pub pattern: String,

@@ -17,6 +17,7 @@ use crate::answer::{Answer, Body, Excerpt, Execution, State};
 use crate::context::{Context, Progress};
 use crate::line::LineDriver;
 use crate::notes;
+use crate::output::body_of;
 
 /// How long a cancelled or stopped execution's outcome is waited for: the grace and the kill, both on the host.
 const STOP_WAIT: Duration = Duration::from_secs(12);
@@ -164,7 +165,7 @@ async fn tell_progress(line: &LineDriver, handle: &Handle, context: &Context) ->
             wait_for: "end",
             pattern: String::new(),
         };
-        let Finish::Reply { status: 0, body } = line.call(Request::Output(look), REPLY_WAIT).await else { continue };
+        let Ok(body) = body_of(line.call(Request::Output(look), REPLY_WAIT).await) else { continue };
         let Some(slice) = parse_slice(&body) else { continue };
         let (last_line, _) = towline_base::visible::to_text(slice.bytes.trim_ascii_end());
         progress(Progress { elapsed: begun.elapsed(), bytes: slice.total, last_line: last_line.chars().take(120).collect() });
@@ -183,7 +184,7 @@ async fn report(
     match finish {
         Finish::Outcome(outcome) => finished(handle, id, *outcome, bash),
         Finish::Reply { status: 0, body } => match parse_slice(&body) {
-            Some(slice) => started(handle, slice),
+            Some(slice) => started(handle, &slice),
             None => Err(Failure::new(Code::Protocol, "The host's answer to the start of a background command could not be read.")),
         },
         Finish::Reply { .. } => Err(Failure::new(Code::HostState, "The host could not record the command; it was not started.")),
@@ -212,14 +213,14 @@ fn finished(handle: &Handle, id: &ExecutionId, outcome: Outcome, bash: &Bash) ->
         state: state_of(&report.standing),
         duration: duration_of(&report),
         cwd: report.cwd,
-        stdout: excerpt(out, id),
-        stderr: (bash.stderr == Stderr::Separate).then(|| excerpt(err, id)),
+        stdout: excerpt(&out, id),
+        stderr: (bash.stderr == Stderr::Separate).then(|| excerpt(&err, id)),
         moved_to_background: None,
     };
     Ok(Answer { body: Body::Execution(body), notes })
 }
 
-fn started(handle: &Handle, slice: Slice) -> Result<Answer, Failure> {
+fn started(handle: &Handle, slice: &Slice) -> Result<Answer, Failure> {
     if slice.report.standing == Standing::NoRecord {
         return Err(Failure::new(Code::HostState, "The host could not record the command; it was not started."));
     }
@@ -276,10 +277,7 @@ async fn went_on(line: &LineDriver, handle: &Handle, id: &ExecutionId, bash: &Ba
     let err = async { if separate { Some(line.call(look("stderr", 0, 0), REPLY_WAIT).await) } else { None } };
     let ((), head, tail, err) =
         tokio::join!(over, line.call(look("stdout", 0, 0), REPLY_WAIT), line.call(look("stdout", 0, 1_000_000), REPLY_WAIT), err);
-    let slice = |finish| match finish {
-        Finish::Reply { status: 0, body } => parse_slice(&body),
-        _ => None,
-    };
+    let slice = |finish| body_of(finish).ok().and_then(|body| parse_slice(&body));
     let Some(first) = slice(head) else {
         return Ok(unknown(handle, None));
     };
@@ -321,7 +319,7 @@ fn joined(first: &Slice, last: Option<&Slice>, id: &ExecutionId) -> Excerpt {
 }
 
 /// What came with an outcome, as head and tail.
-fn excerpt(ends: Ends, id: &ExecutionId) -> Excerpt {
+fn excerpt(ends: &Ends, id: &ExecutionId) -> Excerpt {
     let head = without_mark(&ends.head, id);
     let Some((total, dropped, tail)) = ends.split_tail() else {
         let total = head.len() as u64;
@@ -402,7 +400,7 @@ mod tests {
     fn an_excerpt_counts_every_byte() {
         let id = ExecutionId::from_bits(7);
         let ends = Ends { head: vec![b'a'; 10], tail: b"100 30\nbbbbb".to_vec() };
-        let excerpt = excerpt(ends, &id);
+        let excerpt = excerpt(&ends, &id);
         assert_eq!((excerpt.head.len(), excerpt.tail.len(), excerpt.omitted, excerpt.dropped, excerpt.total), (10, 5, 55, 30, 100));
     }
 

@@ -20,7 +20,7 @@ use crate::context::Context;
 use crate::execution;
 use crate::files::ToolLine;
 use crate::line::LineDriver;
-use crate::output::{not_answered, parse_jobs};
+use crate::output::{body_of, parse_jobs, reply_of};
 
 /// How long a file tool may take on the host.
 const TOOL_WAIT: Duration = Duration::from_secs(120);
@@ -50,15 +50,12 @@ pub(crate) struct InSession<'a> {
 
 impl ToolLine for InSession<'_> {
     async fn call(&self, call: ToolCall) -> Result<ToolReply, Failure> {
-        match self.line.call(Request::Tool(self.session.clone(), call), TOOL_WAIT).await {
-            Finish::Reply { status, body } => Ok(ToolReply { status, body }),
-            Finish::Unknown { .. } => Err(Failure::new(
-                Code::LinkLost,
-                "The link to the host was lost before the answer came; whether the file was changed is not known, and nothing was sent twice.",
-            )
-            .hint("Read the file to see how it stands.")),
-            other => Err(not_answered(other)),
+        let finish = self.line.call(Request::Tool(self.session.clone(), call), TOOL_WAIT).await;
+        if let Finish::Unknown { .. } = finish {
+            let text = "The link to the host was lost before the answer came; whether the file was changed is not known, and nothing was sent twice.";
+            return Err(Failure::new(Code::LinkLost, text).hint("Read the file to see how it stands."));
         }
+        reply_of(finish).map(|(status, body)| ToolReply { status, body })
     }
 }
 
@@ -71,11 +68,7 @@ impl Host {
     pub(crate) async fn begin(&self, session: &SessionName, context: &Context) -> Result<(), Failure> {
         let Some(directory) = self.begin_in.as_deref().filter(|_| *session == context.own_session) else { return Ok(()) };
         let take = || async {
-            let ready = match self.line.call(Request::Session(session.clone()), SESSION_WAIT + towline_base::limits::CONNECT).await {
-                Finish::Reply { status: 0, body } => body,
-                Finish::Reply { .. } => return Err(execution::refused("session")),
-                other => return Err(not_answered(other)),
-            };
+            let ready = make_ready(&self.line, session).await?;
             // A session that was there before is where its last command left it.
             if ready.starts_with(b"new") && go_to(&self.line, session, directory, context).await?.is_none() {
                 let text = format!("--cwd: {directory:?} is not a directory that can be entered on {}.", self.alias);
@@ -83,7 +76,7 @@ impl Host {
             }
             Ok(())
         };
-        self.begun.get_or_try_init(take).await.map(|()| ())
+        self.begun.get_or_try_init(take).await.copied()
     }
 
     /// Remembers that an execution's outcome was answered; the host is told with the next call.
@@ -113,10 +106,9 @@ impl Host {
         let (line, own) = (self.line.clone(), own.clone());
         let asked = tokio::spawn(async move { line.call(Request::Jobs(Which::Open), SESSION_WAIT).await });
         Some(async move {
-            match tokio::time::timeout(NEWS_WAIT, asked).await {
-                Ok(Ok(Finish::Reply { status: 0, body })) => notes_of(&parse_jobs(&body), &own),
-                _ => Vec::new(),
-            }
+            // News that are late come with Jobs; nothing waits for them.
+            let finish = tokio::time::timeout(NEWS_WAIT, asked).await.ok().and_then(Result::ok);
+            finish.and_then(|finish| body_of(finish).ok()).map_or_else(Vec::new, |body| notes_of(&parse_jobs(&body), &own))
         })
     }
 }
@@ -147,25 +139,20 @@ fn notes_of(jobs: &[JobLine], own: &SessionName) -> Vec<String> {
 pub(crate) async fn connect(host: &Host, session: &SessionName, connect: &Connect, context: &Context) -> Result<Answer, Failure> {
     let line = &host.line;
     let begun = tokio::time::Instant::now();
-    let ready = match line.call(Request::Session(session.clone()), SESSION_WAIT + towline_base::limits::CONNECT).await {
-        Finish::Reply { status: 0, body } => String::from_utf8_lossy(&body).into_owned(),
-        Finish::Reply { .. } => return Err(execution::refused("session")),
-        other => return Err(not_answered(other)),
-    };
+    let ready = make_ready(line, session).await?;
+    let ready = String::from_utf8_lossy(&ready).into_owned();
     let took = begun.elapsed();
     let (was, cwd) = ready.split_once('\n').unwrap_or(("new", ""));
     let mut cwd = cwd.trim_end_matches('\n').to_owned();
-    let facts = match line.call(Request::Facts, SESSION_WAIT).await {
-        Finish::Reply { status: 0, body } => String::from_utf8_lossy(&body).into_owned(),
-        other => return Err(not_answered(other)),
-    };
+    let facts = body_of(line.call(Request::Facts, SESSION_WAIT).await)?;
+    let facts = String::from_utf8_lossy(&facts).into_owned();
     let trip = round_trip(line).await;
     let mut notes = Vec::new();
     if let Some(wanted) = &connect.cwd {
         match go_to(line, session, wanted, context).await? {
             Some(there) => cwd = there,
             None => {
-                notes.push(format!("cwd: {wanted:?} is not a directory that can be entered on {}; the session is in {cwd}.", host.alias))
+                notes.push(format!("cwd: {wanted:?} is not a directory that can be entered on {}; the session is in {cwd}.", host.alias));
             }
         }
     }
@@ -173,6 +160,13 @@ pub(crate) async fn connect(host: &Host, session: &SessionName, connect: &Connec
     let text =
         describe(&Found { host, session, was, cwd: &cwd, facts: &facts, took, trip, hello: &hello, label: connect.label.as_deref() });
     Ok(Answer { body: Body::Text(text), notes })
+}
+
+/// Makes sure that a session is there; tells whether it is `new` or `old`, and its directory on the next line.
+async fn make_ready(line: &LineDriver, session: &SessionName) -> Result<Vec<u8>, Failure> {
+    let finish = line.call(Request::Session(session.clone()), SESSION_WAIT + towline_base::limits::CONNECT).await;
+    let (status, body) = reply_of(finish)?;
+    if status == 0 { Ok(body) } else { Err(execution::refused("session")) }
 }
 
 struct Found<'a> {
@@ -215,7 +209,7 @@ pub(crate) async fn round_trip(line: &LineDriver) -> Option<Duration> {
     let mut best = None;
     for _ in 0..3 {
         let begun = tokio::time::Instant::now();
-        if let Finish::Reply { .. } = line.call(Request::Ping, SESSION_WAIT).await {
+        if body_of(line.call(Request::Ping, SESSION_WAIT).await).is_ok() {
             let took = begun.elapsed();
             best = Some(best.map_or(took, |best: Duration| best.min(took)));
         }
@@ -237,8 +231,6 @@ async fn go_to(line: &LineDriver, session: &SessionName, path: &str, context: &C
         stderr: Stderr::Merged,
     };
     let answer = execution::bash(line, session, bash, context).await?;
-    match answer.body {
-        Body::Execution(execution) if execution.state == State::Exited(0) => Ok(execution.cwd),
-        _ => Ok(None),
-    }
+    let Body::Execution(execution) = answer.body else { return Ok(None) };
+    Ok(if execution.state == State::Exited(0) { execution.cwd } else { None })
 }

@@ -11,7 +11,6 @@ use std::time::{Duration, Instant};
 use towline_base::env::{self, Variable};
 use towline_base::{Code, Failure, HostAlias, SessionName};
 use towline_proto::Request;
-use towline_proto::recovery::Finish;
 use towline_transport::{ConnectOptions, Destination, LocalTransport, SshSettings, SshTransport, Transport};
 
 use crate::action::{Connect, Disconnect};
@@ -20,7 +19,7 @@ use crate::context::{Settings, Way};
 use crate::dial::Dialler;
 use crate::host::Host;
 use crate::line::{LineDriver, TIMING};
-use crate::output::not_answered;
+use crate::output::body_of;
 
 /// Hosts that one engine knows at a time: each is a connection and memory.
 const MOST_HOSTS: usize = 64;
@@ -123,18 +122,13 @@ impl Hosts {
     ) -> Result<Answer, Failure> {
         let mut text = String::new();
         if let (Some(session), true) = (named, what.end) {
-            match host.line.call(Request::End(session.clone()), END_WAIT).await {
-                Finish::Reply { status: 0, body } => {
-                    let word = String::from_utf8_lossy(&body).trim().to_owned();
-                    let said = match word.as_str() {
-                        "ended" => "was ended on the host; the outcomes of its executions stay until they expire.",
-                        "busy" => "will end when its running command is over.",
-                        _ => "was not there.",
-                    };
-                    let _ = write!(text, "Session {session} {said}");
-                }
-                other => return Err(not_answered(other)),
-            }
+            let body = body_of(host.line.call(Request::End(session.clone()), END_WAIT).await)?;
+            let said = match String::from_utf8_lossy(&body).trim() {
+                "ended" => "was ended on the host; the outcomes of its executions stay until they expire.",
+                "busy" => "will end when its running command is over.",
+                _ => "was not there.",
+            };
+            let _ = write!(text, "Session {session} {said}");
             return Ok(Answer { body: Body::Text(text), notes: Vec::new() });
         }
         host.line.release();

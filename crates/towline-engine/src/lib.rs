@@ -103,16 +103,16 @@ impl Engine {
 impl Inner {
     /// The executors: nobody comes here without a permit.
     async fn carry_out(&self, _permit: &Permit, call: Call, session: &SessionName, context: &Context) -> Result<Answer, Failure> {
+        if call.action == Action::Hosts {
+            return Ok(self.hosts.tell());
+        }
         let Some(alias) = call.host else {
-            return match call.action {
-                Action::Hosts => Ok(self.hosts.tell()),
-                _ => Err(Failure::new(Code::BadInput, "host: it is missing.")),
-            };
+            return Err(Failure::new(Code::BadInput, "host: it is missing."));
         };
-        let (alias, host) = match &call.action {
-            Action::Hosts => return Ok(self.hosts.tell()),
-            Action::Connect(connect) => self.hosts.with_options(&alias, connect)?,
-            _ => (alias.clone(), self.hosts.get(&alias)?),
+        let (alias, host) = if let Action::Connect(connect) = &call.action {
+            self.hosts.with_options(&alias, connect)?
+        } else {
+            (alias.clone(), self.hosts.get(&alias)?)
         };
         host.acknowledge();
         let news = host.news(&context.own_session);

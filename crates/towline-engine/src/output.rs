@@ -57,14 +57,11 @@ fn compile(parameter: &str, pattern: &str) -> Result<Regex, Failure> {
 async fn ask(line: &LineDriver, output: Output) -> Result<Slice, Failure> {
     let handle = output.handle.clone();
     let limit = Duration::from_millis(output.wait * 10) + REPLY_WAIT;
-    let finish = line.call(Request::Output(output), limit).await;
-    let slice = match finish {
-        Finish::Reply { status: 0, body } => {
-            parse_slice(&body).ok_or_else(|| Failure::new(Code::Protocol, "The host's answer about the output could not be read."))?
-        }
-        Finish::Reply { .. } => return Err(no_record(&handle)),
-        other => return Err(not_answered(other)),
-    };
+    let (status, body) = reply_of(line.call(Request::Output(output), limit).await)?;
+    if status != 0 {
+        return Err(no_record(&handle));
+    }
+    let slice = parse_slice(&body).ok_or_else(|| Failure::new(Code::Protocol, "The host's answer about the output could not be read."))?;
     if slice.report.standing == Standing::NoRecord { Err(no_record(&handle)) } else { Ok(slice) }
 }
 
@@ -73,23 +70,30 @@ fn no_record(handle: &Handle) -> Failure {
     Failure::new(Code::Unknown, text).hint("Jobs lists the executions of a host.")
 }
 
-/// A question that got no answer.
-pub(crate) fn not_answered(finish: Finish) -> Failure {
+/// The reply to a question, with its status; or why there is none.
+pub(crate) fn reply_of(finish: Finish) -> Result<(u8, Vec<u8>), Failure> {
     match finish {
-        Finish::NotSent(trouble) => failure(trouble),
+        Finish::Reply { status, body } => Ok((status, body)),
+        Finish::NotSent(trouble) => Err(failure(trouble)),
         Finish::Unknown { trouble: Some(trouble), .. } => {
             let text = format!("The link to the host was lost before the answer came: {}", trouble.text);
-            Failure::new(Code::LinkLost, text).hint("Nothing is lost on the host. Ask again.")
+            Err(Failure::new(Code::LinkLost, text).hint("Nothing is lost on the host. Ask again."))
         }
-        Finish::Unknown { .. } | Finish::Late => {
-            Failure::new(Code::LinkLost, "The host gave no answer in time.").hint("Nothing is lost on the host. Ask again.")
+        Finish::Unknown { trouble: None, .. } | Finish::Late => {
+            Err(Failure::new(Code::LinkLost, "The host gave no answer in time.").hint("Nothing is lost on the host. Ask again."))
         }
-        Finish::Reply { status, body } => {
-            let (text, _) = towline_base::visible::to_text(&body);
-            Failure::new(Code::Protocol, format!("The host answered with status {status}: {}", text.trim_end()))
-        }
-        Finish::Outcome(_) | Finish::Refused(_) => Failure::new(Code::Protocol, "The host answered what was not asked."),
+        Finish::Outcome(_) | Finish::Refused(_) => Err(Failure::new(Code::Protocol, "The host answered what was not asked.")),
     }
+}
+
+/// The body of a reply with status 0; anything else is a failure that tells what the host said.
+pub(crate) fn body_of(finish: Finish) -> Result<Vec<u8>, Failure> {
+    let (status, body) = reply_of(finish)?;
+    if status == 0 {
+        return Ok(body);
+    }
+    let (text, _) = towline_base::visible::to_text(&body);
+    Err(Failure::new(Code::Protocol, format!("The host answered with status {status}: {}", text.trim_end())))
 }
 
 fn stream_word(stream: Stream) -> &'static str {
@@ -245,11 +249,11 @@ pub(crate) async fn stop(line: &LineDriver, job: JobStop) -> Result<Answer, Fail
     let Some(signal) = SIGNALS.iter().copied().find(|known| *known == name) else {
         return Err(Failure::new(Code::BadInput, format!("signal: {given:?} is not one of {}.", SIGNALS.join(", "))));
     };
-    let reply = match line.call(Request::Stop(job.id.clone(), signal), STOP_WAIT).await {
-        Finish::Reply { status: 0, body } => String::from_utf8_lossy(&body).into_owned(),
-        Finish::Reply { .. } => return Err(no_record(&job.id)),
-        other => return Err(not_answered(other)),
-    };
+    let (status, body) = reply_of(line.call(Request::Stop(job.id.clone(), signal), STOP_WAIT).await)?;
+    if status != 0 {
+        return Err(no_record(&job.id));
+    }
+    let reply = String::from_utf8_lossy(&body).into_owned();
     let words: Vec<&str> = reply.split_whitespace().collect();
     let [word, count, confirmed] = words.as_slice() else {
         return Err(Failure::new(Code::Protocol, format!("The host answered {reply:?} to the stop.")));
@@ -278,10 +282,7 @@ fn look_at(id: &Handle) -> JobOutput {
 
 /// Lists the executions of a host that run or were not read.
 pub(crate) async fn jobs(line: &LineDriver) -> Result<Vec<JobLine>, Failure> {
-    match line.call(Request::Jobs(Which::Open), REPLY_WAIT).await {
-        Finish::Reply { status: 0, body } => Ok(parse_jobs(&body)),
-        other => Err(not_answered(other)),
-    }
+    Ok(parse_jobs(&body_of(line.call(Request::Jobs(Which::Open), REPLY_WAIT).await)?))
 }
 
 /// Reads `handle|session|state|age|command` lines; what is none is left out.

@@ -11,7 +11,16 @@ use towline_testkit::eventually;
 use crate::rig::{Rig, bash, context, execution};
 
 fn look(id: &Handle) -> JobOutput {
-    JobOutput { id: id.clone(), stream: Stream::Stdout, offset: None, limit: None, tail: None, grep: None, wait: None, wait_for: WaitFor::End }
+    JobOutput {
+        id: id.clone(),
+        stream: Stream::Stdout,
+        offset: None,
+        limit: None,
+        tail: None,
+        grep: None,
+        wait: None,
+        wait_for: WaitFor::End,
+    }
 }
 
 async fn read(rig: &Rig, job: JobOutput) -> OutputSlice {
@@ -30,7 +39,10 @@ async fn stop(rig: &Rig, id: &Handle) -> Stopped {
 
 /// Processes on the host whose command line holds this.
 fn alive(text: &str) -> usize {
-    towline_testkit::process::all().iter().filter(|process| process.command.contains(text) && !process.command.contains("supervise")).count()
+    towline_testkit::process::all()
+        .iter()
+        .filter(|process| process.command.contains(text) && !process.command.contains("supervise"))
+        .count()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -55,7 +67,11 @@ async fn a_cancel_ends_the_tree_and_leaves_earlier_jobs() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_timeout_that_asked_for_it_kills_and_returns_what_was_printed() {
     let rig = Rig::start();
-    let killed = Bash { timeout: Some(Duration::from_secs(1)), on_timeout: OnTimeout::Kill, ..bash("echo begun; trap '' TERM; sleep 7011; touch ~/no") };
+    let killed = Bash {
+        timeout: Some(Duration::from_secs(1)),
+        on_timeout: OnTimeout::Kill,
+        ..bash("echo begun; trap '' TERM; sleep 7011; touch ~/no")
+    };
     let answer = rig.bash(killed).await;
     assert_eq!(execution(&answer).stdout.head, b"begun\n");
     assert_eq!(execution(&answer).state, State::Killed("TERM".into()));
@@ -152,7 +168,8 @@ async fn what_is_not_known_is_said_to_be() {
     assert!(failure.code == Code::Unknown && failure.text.contains("bcdfgh"), "{failure}");
     let failure = rig.perform(Action::JobStop(JobStop { id: id.clone(), signal: None })).await.expect_err("no such execution");
     assert_eq!(failure.code, Code::Unknown, "{failure}");
-    let failure = rig.perform(Action::JobStop(JobStop { id: id.clone(), signal: Some("-9; id".into()) })).await.expect_err("no such signal");
+    let failure =
+        rig.perform(Action::JobStop(JobStop { id: id.clone(), signal: Some("-9; id".into()) })).await.expect_err("no such signal");
     assert_eq!(failure.code, Code::BadInput);
     let bad = JobOutput { grep: Some("(".into()), ..look(&id) };
     let failure = rig.perform(Action::JobOutput(bad)).await.expect_err("no regular expression");

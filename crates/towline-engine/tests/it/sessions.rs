@@ -116,7 +116,8 @@ async fn connect_tells_what_was_found_and_where_it_is() {
 async fn a_session_that_is_ended_leaves_no_process() {
     let rig = Rig::start();
     output(&rig, in_session("gone", "export A=1")).await;
-    let end = Call { session: Some(SessionName::parse("gone").expect("a name")), ..Rig::call(Action::Disconnect(Disconnect { end: true })) };
+    let end =
+        Call { session: Some(SessionName::parse("gone").expect("a name")), ..Rig::call(Action::Disconnect(Disconnect { end: true })) };
     let answer = rig.engine.perform(end, context()).await.expect("ends");
     assert!(matches!(&answer.body, Body::Text(text) if text.contains("was ended")), "{answer:?}");
     towline_testkit::eventually(Duration::from_secs(10), || {
