@@ -56,7 +56,7 @@ impl Files {
                 Err(current) => base = current,
             }
         }
-        Err(Failure::new(Code::Changed, "The file changes all the time; the edit was not applied.").hint(""))
+        Err(words::unsteady())
     }
 
     /// Makes a file from an edit whose first text to replace is empty.
@@ -84,6 +84,7 @@ impl Files {
             Found::Whole(bytes) => Ok(Base { tag: Tag::of(reply.kind, &bytes), bytes: bytes.into(), fresh: true }),
             Found::Error(word) => Err(words::failure(Deed::Read, &word, &edit.file_path, &reply.cwd)),
             Found::TooLarge { size, .. } => Err(words::too_large_to_edit(Some(size))),
+            Found::Again => Err(words::unsteady()),
             Found::Window { .. } | Found::PastEnd { .. } | Found::LeftOut { .. } => {
                 Err(Failure::new(Code::Protocol, "The host sent a part of the file."))
             }

@@ -10,6 +10,7 @@ mod guard;
 mod kinds;
 mod plan;
 mod read;
+pub(crate) mod search;
 mod stat_list;
 #[cfg(test)]
 #[allow(clippy::pedantic, clippy::wildcard_enum_match_arm, clippy::type_complexity, reason = "tables of cases are read, not called")]
@@ -27,19 +28,6 @@ use towline_proto::files::{Tag, ToolCall, ToolReply};
 use crate::answer::Answer;
 use cache::{Cache, Content};
 use guard::{Guard, Seen};
-
-pub(crate) mod search {
-    use super::{Answer, Code, Failure, ToolLine};
-    use crate::action::{Glob, Grep};
-    pub(crate) async fn glob(line: &impl ToolLine, glob: &Glob) -> Result<Answer, Failure> {
-        let _ = (line, glob);
-        Err(Failure::new(Code::Internal, "not wired"))
-    }
-    pub(crate) async fn grep(line: &impl ToolLine, grep: &Grep) -> Result<Answer, Failure> {
-        let _ = (line, grep);
-        Err(Failure::new(Code::Internal, "not wired"))
-    }
-}
 
 /// One round trip to a tool program on the host, in a session's directory.
 pub(crate) trait ToolLine: Sync {

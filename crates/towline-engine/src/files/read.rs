@@ -15,6 +15,8 @@ use crate::answer::{Answer, Body, FileContent, FileFailure, FileView};
 
 /// Room for what stands beside contents in a reply.
 const REPLY_ROOM: u64 = 64 * 1024;
+/// How often a file that changes all the time is tried alone.
+const ATTEMPTS: usize = 3;
 /// Largest content of one file in a reply.
 const LARGEST: u64 = limits::REPLY_BYTES as u64 - REPLY_ROOM;
 
@@ -37,8 +39,22 @@ impl Files {
         Ok(Answer { body: Body::Files(views), notes })
     }
 
-    /// One round trip; the reply has as many files as the request.
+    /// One round trip, and one more for each file that changed just then; the reply has as many files as the request.
     pub(super) async fn fetch(&self, line: &impl ToolLine, request: &Request) -> Result<Reply, Failure> {
+        let mut reply = self.fetch_once(line, request).await?;
+        for (file, asked) in reply.files.iter_mut().zip(&request.files) {
+            for _ in 0..ATTEMPTS {
+                if file.found != Found::Again {
+                    break;
+                }
+                let alone = Request { files: vec![asked.clone()], ..request.clone() };
+                *file = self.fetch_once(line, &alone).await?.files.remove(0);
+            }
+        }
+        Ok(reply)
+    }
+
+    async fn fetch_once(&self, line: &impl ToolLine, request: &Request) -> Result<Reply, Failure> {
         let reply = line.call(call(request)).await?;
         let reply = parse(reply.status, &reply.body).map_err(|error| words::reply_failure(Deed::Read, &error, ""))?;
         if reply.files.len() == request.files.len() {
@@ -59,7 +75,7 @@ impl Files {
                 Some(tag)
             }
             Found::Window { tag, .. } => tag.clone(),
-            Found::Error(_) | Found::PastEnd { .. } | Found::TooLarge { .. } | Found::LeftOut { .. } => None,
+            Found::Error(_) | Found::PastEnd { .. } | Found::TooLarge { .. } | Found::LeftOut { .. } | Found::Again => None,
         };
         if let Some(tag) = tag {
             self.record(scope, Seen { real: file.real.clone(), path, tag });
@@ -101,6 +117,7 @@ fn view(reply: &Reply, window: &ReadWindow, file: &FileReply, notes: &mut Vec<St
             );
             return Err(Failure::new(Code::TooLarge, text).hint(""));
         }
+        Found::Again => return Err(words::unsteady()),
         Found::PastEnd { newlines, .. } => FileContent::PastEnd { offset: window.offset.unwrap_or(1), total_lines: newlines + 1 },
         Found::Whole(bytes) => whole(bytes, window, &path)?,
         Found::Window { first, newlines, size, bytes, .. } => {

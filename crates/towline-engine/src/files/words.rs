@@ -128,6 +128,11 @@ pub(crate) fn too_large(bytes: u64, window: bool, allowed: u64) -> Failure {
     Failure::new(Code::TooLarge, text).hint("")
 }
 
+/// The failure for a file that another program writes all the time.
+pub(crate) fn unsteady() -> Failure {
+    Failure::new(Code::Changed, "The file changes all the time; it could not be seen whole, and nothing was changed.").hint("")
+}
+
 /// The failure for a file that is too large to be edited.
 pub(crate) fn too_large_to_edit(bytes: Option<u64>) -> Failure {
     let what = bytes.map_or_else(String::new, |bytes| format!(" ({})", size(bytes)));

@@ -98,6 +98,11 @@ impl<'a> Fields<'a> {
         self.rest.is_empty()
     }
 
+    /// Passes over what is left.
+    pub(crate) fn end(&mut self) {
+        self.rest = &[];
+    }
+
     /// The next bytes, without a length of their own.
     pub(crate) fn bytes(&mut self, length: usize) -> Result<&'a [u8], ToolError> {
         let (bytes, rest) = self.rest.split_at_checked(length).ok_or_else(|| ToolError::protocol("bytes are missing"))?;

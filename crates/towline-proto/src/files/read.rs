@@ -118,6 +118,8 @@ pub enum Found {
         /// Its bytes.
         size: u64,
     },
+    /// It changed while it was read: ask again, for it alone.
+    Again,
 }
 
 /// Reads a reply.
@@ -178,8 +180,16 @@ fn settle(found: &mut Found, state: &str, size: u64, fields: &mut Fields<'_>) ->
     match (state, &mut *found) {
         ("in", Found::Whole(bytes) | Found::Window { bytes, .. }) => {
             let length = usize::try_from(size).map_err(|_| ToolError::protocol("a size that cannot be"))?;
-            *bytes = fields.bytes(length)?.to_vec();
+            match fields.bytes(length) {
+                Ok(found) => *bytes = found.to_vec(),
+                // It became shorter after its size was told; nothing comes after it.
+                Err(_) => {
+                    fields.end();
+                    *found = Found::Again;
+                }
+            }
         }
+        ("again", _) => *found = Found::Again,
         ("large", _) => *found = Found::TooLarge { size, window: matches!(found, Found::Window { .. }) },
         ("full", _) => *found = Found::LeftOut { size },
         _ => return Err(ToolError::protocol("an unknown state of a file")),

@@ -34,7 +34,7 @@ tl_f_stage() {
     tl_v=$(ls -ldn "$tl_temp")
     # shellcheck disable=SC2086 # splitting is the purpose
     set -- $tl_v
-    tl_own=$3:$4 tl_now=$5
+    tl_made=$1 tl_own=$3:$4 tl_now=$5
     return 0
   fi
   if [ -w . ]; then tl_f_blame eio; else tl_f_blame eacces; fi
@@ -48,6 +48,14 @@ tl_f_drop() {
   return 1
 }
 
+# tl_f_mask: sets tl_v to the umask with which a new file has the old one's mode, but for x and special bits.
+tl_f_mask() {
+  tl_f_octal "$tl_mode"
+  tl_v=${tl_v#?}
+  tl_m=${tl_v#?}
+  tl_v=$((7 - ${tl_v%??}))$((7 - ${tl_m%?}))$((7 - ${tl_m#?}))
+}
+
 # tl_f_keep: gives the private file the mode and the owner of the old one; adds to tl_lost what cannot be kept.
 tl_f_keep() {
   if [ "$tl_own" != "$tl_uid:$tl_gid" ] && ! chown "$tl_uid:$tl_gid" "$tl_temp" 2>/dev/null; then
@@ -57,7 +65,9 @@ tl_f_keep() {
   tl_f_octal "$tl_mode"
   # Set-id bits belong to an owner; they do not go to another.
   if [ -n "$tl_lost" ]; then tl_v=0${tl_v#?}; fi
-  chmod "$tl_v" "$tl_temp" 2>/dev/null || tl_lost="$tl_lost mode=$tl_v"
+  if [ "$tl_own$tl_made" != "$tl_uid:$tl_gid$tl_mode" ]; then
+    chmod "$tl_v" "$tl_temp" 2>/dev/null || tl_lost="$tl_lost mode=$tl_v"
+  fi
   if [ "$tl_links" -gt 1 ]; then tl_lost="$tl_lost links=$tl_links"; fi
   case $tl_mode in *+) tl_lost="$tl_lost acl=1" ;; esac
 }

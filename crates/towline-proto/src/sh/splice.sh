@@ -15,7 +15,8 @@ tl_splice() {
   tl_f_locate "$tl_path" && tl_f_regular || return 1
   tl_err=eacces && [ -r "./$tl_name" ] && [ -w "./$tl_name" ] || return 1
   tl_err='' && tl_f_old || return 1
-  tl_f_stage 077 tl_splice_body "$@" || return 1
+  tl_f_mask
+  tl_f_stage "$tl_v" tl_splice_body "$@" || return 1
   # That the pieces make the expected content also shows that they were cut from the expected one.
   tl_f_tag "${tl_after%%:*}" "$tl_temp"
   if [ "$tl_v" != "$tl_after" ]; then

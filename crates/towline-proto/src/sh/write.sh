@@ -64,7 +64,8 @@ tl_write_known() {
 
 tl_write_over() {
   tl_state=updated
-  tl_f_stage 077 tl_write_body || return 1
+  tl_f_mask
+  tl_f_stage "$tl_v" tl_write_body || return 1
   tl_write_whole && tl_f_keep && tl_f_swap || return 1
   tl_tag=''
 }

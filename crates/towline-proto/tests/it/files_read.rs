@@ -291,3 +291,35 @@ fn proc_files_have_content_although_their_size_is_zero() {
         assert!(matches!(reply.found, Found::Window { ref bytes, .. } if bytes.ends_with(b"\n")), "{} {reply:?}", host.name());
     }
 }
+
+#[test]
+fn files_that_change_meanwhile_are_never_mixed_up() {
+    let host = hosts()[0];
+    let directory = tempfile::tempdir().unwrap();
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    let made = |name: char, count: usize| std::iter::repeat_n(name, count).collect::<String>();
+    for name in ['a', 'b', 'c'] {
+        fs::write(directory.path().join(name.to_string()), made(name, 100)).unwrap();
+    }
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut round = 0;
+            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                round += 1;
+                for name in ['a', 'b', 'c'] {
+                    fs::write(directory.path().join(name.to_string()), made(name, 100 + round % 7)).unwrap();
+                }
+            }
+        });
+        for _ in 0..40 {
+            let reply = read(&host, directory.path(), &request(["a", "b", "c", "a"].map(whole).to_vec()));
+            for (name, file) in b"abca".iter().zip(reply.files) {
+                match file.found {
+                    Found::Whole(bytes) => assert!(bytes.iter().all(|byte| byte == name), "{bytes:?}"),
+                    other => assert_eq!(other, Found::Again),
+                }
+            }
+        }
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+}
