@@ -3,5 +3,6 @@
 #![expect(clippy::unwrap_used, reason = "a test may stop where it stands, in its helpers too")]
 
 mod process;
+mod run;
 mod server;
 mod words;
