@@ -12,14 +12,22 @@ use towline_base::Nonce;
 
 use crate::files;
 
-/// The parts of the program that lanes and supervisors run, in the order in which they are put together.
+/// The parts of the program that lanes and supervisors run, in the order in which they are put together. A supervisor
+/// begins at `begin` and never reads what stands behind it.
 pub const HOST_PARTS: &[(&str, &str)] = &[
     ("common", include_str!("sh/common.sh")),
+    ("record", include_str!("sh/record.sh")),
     ("pump", include_str!("sh/pump.sh")),
+    ("session", include_str!("sh/session.sh")),
     ("supervise", include_str!("sh/supervise.sh")),
     ("stop", include_str!("sh/stop.sh")),
+    ("begin", include_str!("sh/begin.sh")),
+    ("requests", include_str!("sh/requests.sh")),
     ("output", include_str!("sh/output.sh")),
+    ("send", include_str!("sh/send.sh")),
     ("lane", include_str!("sh/lane.sh")),
+    ("jobs", include_str!("sh/jobs.sh")),
+    ("sweep", include_str!("sh/sweep.sh")),
 ];
 
 /// Where the program begins once all of it is read.

@@ -3,12 +3,16 @@
 # Nothing here is ever text from an agent: arguments are data, and printf's %b alone undoes their escapes.
 
 if [ -n "${ZSH_VERSION-}" ]; then emulate sh; fi
+tl_nl='
+'
+TL_IFS=" 	$tl_nl"
+IFS=$TL_IFS
 # The shell that runs our own programs, and the shell of sessions; tests set both.
 if [ -z "${TL_SELF-}" ]; then TL_SELF=${BASH:-/bin/sh}; fi
 if [ -z "${TL_USER_SHELL-}" ]; then TL_USER_SHELL=$(command -v bash) || TL_USER_SHELL=/bin/sh; fi
-
-tl_nl='
-'
+# Bash can read with a time limit and to a NUL: with that, small outputs need no process of their own.
+TL_FAST=''
+case ${BASH_VERSION-} in '' | [0-4].*) ;; *) TL_FAST=1 ;; esac
 
 # tl_decode TEXT: sets tl_v to TEXT with its \\ and \n escapes undone.
 tl_decode() {
@@ -16,6 +20,22 @@ tl_decode() {
     *\\*) tl_v=$(printf '%bx' "$1") && tl_v=${tl_v%x} ;;
     *) tl_v=$1 ;;
   esac
+}
+
+# tl_encode TEXT: sets tl_v to TEXT with \ and newline written \\ and \n, so that it fits on one line.
+tl_encode() {
+  tl_v=$1
+  case $1 in *\\* | *"$tl_nl"*) ;; *) return 0 ;; esac
+  tl_left=$1 tl_v=''
+  while [ -n "$tl_left" ]; do
+    tl_rest=${tl_left#?}
+    tl_first=${tl_left%"$tl_rest"}
+    case $tl_first in
+      \\) tl_first='\\' ;;
+      "$tl_nl") tl_first='\n' ;;
+    esac
+    tl_v=$tl_v$tl_first tl_left=$tl_rest
+  done
 }
 
 # tl_now: sets tl_v to hundredths of a second of a clock that only this boot shares, or to 0 where there is none.
@@ -36,8 +56,7 @@ tl_birth() {
   tl_v='' tl_parent='' tl_leader=''
   case $1 in '' | *[!0-9]*) return 0 ;; esac
   if [ -r /proc/self/stat ]; then
-    # shellcheck disable=SC2034 # the fields before the start time are read past
-    { IFS= read -r tl_line </proc/"$1"/stat; } 2>/dev/null || return 0
+    { IFS='' read -r tl_line </proc/"$1"/stat; } 2>/dev/null || return 0
     # The name in brackets may hold anything; what follows the last bracket is numbers.
     tl_fields "${tl_line##*') '}"
   elif kill -0 "$1" 2>/dev/null; then
@@ -50,18 +69,22 @@ tl_fields() {
   set -- $1
   IFS=$TL_IFS
   case $1 in Z | X) return 0 ;; esac
+  # shellcheck disable=SC2034 # read by tl_tree
   tl_parent=$2 tl_leader=$4
   shift 19
   tl_v=$1
 }
-TL_IFS=$(printf ' \t\nx')
-TL_IFS=${TL_IFS%x}
-IFS=$TL_IFS
 
-# tl_alive PID START: whether the process that had this pid and start time still lives.
+# tl_alive PID START: whether the process that had this pid and start time (? for any) still lives, and is no zombie.
 tl_alive() {
-  tl_birth "$1"
-  [ -n "$tl_v" ] && { [ "$tl_v" = "$2" ] || [ "$2" = '?' ]; }
+  if [ ! -r /proc/self/stat ]; then kill -0 "$1" 2>/dev/null && return 0 || return 1; fi
+  tl_line='Z'
+  if [ -r "/proc/$1/stat" ]; then IFS='' read -r tl_line <"/proc/$1/stat"; fi
+  case "${tl_line##*') '} $2" in
+    [ZX]*) return 1 ;;
+    *' ?' | *" $2 "*" $2") ;;
+    *) return 1 ;;
+  esac
 }
 
 # tl_own_pid: sets tl_v to the pid of this very process, subshell or not.
@@ -77,8 +100,9 @@ tl_own_pid() {
 }
 
 # tl_say FIFO WORDS: writes one line into a FIFO that somebody may read; never blocks and never makes a plain file.
+# False if there is no such FIFO.
 tl_say() {
-  if [ -p "$1" ]; then printf '%s\n' "$2" 1<>"$1"; fi
+  [ -p "$1" ] && printf '%s\n' "$2" 1<>"$1"
 }
 
 # tl_apart COMMAND...: becomes the command, in a process session of its own where the system can do that.
@@ -92,19 +116,15 @@ tl_nap() {
   sleep 0.05 2>/dev/null || sleep 1
 }
 
-# tl_wake HANDLE: tells every lane that waits for this execution to look at its outcome.
-tl_wake() {
-  if [ -r "$TL_ROOT/x/$1.w" ]; then
-    while IFS='' read -r tl_lane; do
-      tl_say "$TL_ROOT/l/$tl_lane/e" "x $1"
-    done <"$TL_ROOT/x/$1.w"
-  fi
-}
-
-# tl_read_cwd FILE: sets tl_cwd to the text before the file's last newline, whatever it holds.
+# tl_read_cwd FILE: sets tl_cwd to the text before the file's last newline, whatever it holds. A file that is empty is just
+# being written.
 tl_read_cwd() {
-  tl_cwd='' tl_line='' tl_sep=''
-  while IFS='' read -r tl_line; do
-    tl_cwd=$tl_cwd$tl_sep$tl_line tl_sep=$tl_nl
-  done <"$1"
+  tl_cwd='' tl_tries=0
+  while [ -z "$tl_cwd" ] && [ "$tl_tries" -lt 40 ]; do
+    if [ "$tl_tries" -gt 0 ]; then tl_nap; fi
+    tl_sep='' tl_tries=$((tl_tries + 1))
+    while IFS='' read -r tl_line; do
+      tl_cwd=$tl_cwd$tl_sep$tl_line tl_sep=$tl_nl
+    done <"$1"
+  done
 }

@@ -21,11 +21,7 @@ tl_slice() {
   tl_cut "$1" "$2" "$3" 0
   for tl_f in $(tl_pieces "$1"); do tl_cut "$1.$tl_f" "$2" "$3" "$tl_f"; done
 }
-tl_pieces() {
-  for tl_f in "$1".[0-9]*; do
-    if [ -e "$tl_f" ]; then echo "${tl_f##*.}"; fi
-  done | sort -n
-}
+
 # tl_cut FILE OFFSET COUNT BASE: the part of FILE, whose first byte has the offset BASE, that the slice covers.
 tl_cut() {
   tl_skip=$(($2 - $4)) tl_take=$3
@@ -36,42 +32,6 @@ tl_cut() {
 # tl_first COUNT: the first COUNT bytes of a stream whose rest nobody needs.
 tl_first() {
   head -c "$1" 2>/dev/null || dd ibs=1 obs=65536 count="$1" 2>/dev/null
-}
-
-# tl_state_of HANDLE: sets tl_state to the first line of the outcome, or to: running, queued, away (no such record);
-# tl_spool to the spool's name; tl_began to the time of its beginning; tl_cwd to the outcome's directory.
-tl_state_of() {
-  tl_x=$TL_ROOT/x/$1 tl_state=away tl_spool='' tl_began='' tl_cwd='?'
-  if [ ! -e "$tl_x.c" ]; then return 0; fi
-  tl_state=queued
-  if [ -e "$tl_x.b" ]; then
-    IFS=' ' read -r tl_name tl_spool tl_shell tl_start tl_began tl_boot <"$tl_x.b"
-    tl_spool=$TL_ROOT/o/$tl_spool tl_state=running
-  fi
-  if tl_outcome "$tl_x.s"; then return 0; fi
-  if [ "$tl_state" = running ]; then tl_judge; fi
-}
-
-# tl_outcome FILE: reads a published outcome into tl_state and tl_cwd; false if it is not (wholly) there.
-tl_outcome() {
-  tl_text='' tl_line=''
-  { while IFS= read -r tl_line; do tl_text=$tl_text$tl_line$tl_nl; done <"$1"; } 2>/dev/null
-  case $tl_text in *"$tl_nl.$tl_nl") ;; *) return 1 ;; esac
-  tl_state=${tl_text%%"$tl_nl"*}
-  tl_cwd=${tl_text#*"$tl_nl"}
-  tl_cwd=${tl_cwd%"$tl_nl.$tl_nl"}
-}
-
-# tl_judge: a begun execution without an outcome: it runs if its shell lives; if not, and nobody is left who could
-# publish its end, it is lost, and why is said.
-tl_judge() {
-  if [ "$tl_boot" != "$TL_BOOT" ]; then tl_state='lost reboot' && return 0; fi
-  if tl_alive "$tl_shell" "$tl_start"; then return 0; fi
-  tl_supervisor "$TL_ROOT/s/$tl_name"
-  if [ -n "$tl_number" ]; then return 0; fi
-  # The supervisor may have published between the look at the file and the look at it.
-  if tl_outcome "$tl_x.s"; then return 0; fi
-  tl_state='lost supervisor'
 }
 
 # tl_output HANDLE STREAM OFFSET LIMIT TAIL WAIT FOR PATTERN: waits up to WAIT hundredths of a second for the end

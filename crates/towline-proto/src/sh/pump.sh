@@ -1,6 +1,8 @@
-# The pump of an execution: moves a FIFO's bytes into the spool, as they come and to the last one, within a bound.
-# dd and not cat, since it tells how much it moved and stops at a count; and not a plain file as the command's
-# stdout, since opening /dev/stdout would truncate that.
+# How a command's output gets from its pipe into the spool, as it comes and to the last byte, within a bound. A plain file as
+# the command's stdout would be truncated by whoever opens /dev/stdout, so it is always a pipe.
+#
+# What a command printed that is over within a moment lies in the pipe, and the supervisor moves it by itself, if its shell
+# can (tl_drain). Else a pump does, a process of its own: dd and not cat, since it tells how much it moved, stops at a count.
 #
 # Spool: NAME holds the first bytes; past TL_HEAD_CAP the newest bytes go to NAME.<offset>, where only the last
 # complete piece and the one being written are kept. What lies between was dropped, and its size follows from the names.
@@ -8,12 +10,34 @@
 TL_HEAD_CAP=16777216
 TL_PIECE_CAP=8388608
 
-# tl_move FILE: moves up to 64 reads of at most 64 KiB from stdin to the end of FILE; false at the end of input.
+# tl_drain SPOOL: moves what is in the pipe, fd 4, by builtins alone; false if it is more than a few short pieces, or if
+# somebody still holds the pipe (then tl_held is set). Only for a shell whose read knows -t, -d and -n.
+tl_drain() {
+  tl_held=''
+  for tl_turn in 1 2 3 4; do
+    tl_piece=''
+    # shellcheck disable=SC3045 # bash alone comes here
+    IFS='' read -r -t 0.02 -d '' -n 2048 tl_piece <&4
+    tl_rc=$?
+    if [ "$tl_rc" -eq 0 ] && [ "${#tl_piece}" -lt 2048 ]; then
+      # It stopped at a NUL, which a variable cannot hold.
+      printf '%s\0' "$tl_piece" >>"$1"
+    elif [ -n "$tl_piece" ]; then
+      printf %s "$tl_piece" >>"$1"
+    fi || tl_flags=f$tl_flags
+    if [ "$tl_rc" -eq 1 ]; then return 0; fi
+    if [ "$tl_rc" -gt 128 ]; then tl_held=1 && return 1; fi
+  done
+  return 1
+}
+
+# tl_move FILE: moves up to 64 reads of at most 64 KiB from stdin to the end of FILE. False at the end of input, and if FILE
+# takes no more: then tl_full is set.
 tl_move() {
-  tl_v=$(LC_ALL=C dd bs=65536 count=64 2>&1 >>"$1")
+  tl_v=$(LC_ALL=C dd bs=65536 count=64 2>&1 >>"$1") || tl_full=full
   tl_v=${tl_v%% records in*}
   tl_v=${tl_v##*[!0-9+]}
-  [ "$((${tl_v%%+*} + ${tl_v#*+}))" -eq 64 ] 2>/dev/null
+  [ "$((${tl_v%%+*} + ${tl_v#*+}))" -eq 64 ] 2>/dev/null && [ -z "$tl_full" ]
 }
 
 # tl_size FILE: sets tl_v to its size in bytes.
@@ -22,30 +46,69 @@ tl_size() {
   tl_v=$((tl_v))
 }
 
-# tl_pump FIFO SPOOL TELL WORDS: until every writer is gone; then tells WORDS to the FIFO named TELL.
+# tl_pump SPOOL FIFO WORDS: until every writer of stdin is gone; then tells WORDS to FIFO. Where the disk is full the rest is
+# read and thrown away, so that the command goes on, and the words end in `full`.
 tl_pump() {
-  exec <"$1"
-  tl_full=
-  while tl_move "$2"; do
-    tl_size "$2"
-    if [ "$tl_v" -ge "$TL_HEAD_CAP" ]; then tl_full=1 && break; fi
+  tl_full='' tl_v=0
+  while tl_move "$1"; do
+    tl_size "$1"
+    if [ "$tl_v" -ge "$TL_HEAD_CAP" ]; then tl_pump_ring "$1" && break; fi
   done
-  if [ -n "$tl_full" ]; then tl_pump_ring "$2"; fi
-  tl_say "$3" "$4"
+  if [ -n "$tl_full" ]; then cat >/dev/null; fi
+  tl_say "$2" "$3 $tl_full"
 }
 
+# tl_pump_ring SPOOL: what comes after the first bytes: pieces, of which the last whole one and the newest are kept.
 tl_pump_ring() {
   tl_at=$tl_v tl_old=''
   while :; do
-    tl_piece=$1.$tl_at tl_more=1
+    tl_newest=$1.$tl_at
     while :; do
-      tl_move "$tl_piece" || { tl_more='' && break; }
-      tl_size "$tl_piece"
+      tl_move "$tl_newest" || return 0
+      tl_size "$tl_newest"
       if [ "$tl_v" -ge "$TL_PIECE_CAP" ]; then break; fi
     done
-    if [ -z "$tl_more" ]; then return 0; fi
     tl_at=$((tl_at + tl_v))
     if [ -n "$tl_old" ]; then rm -f "$tl_old"; fi
-    tl_old=$tl_piece
+    tl_old=$tl_newest
   done
+}
+
+# tl_start_pump PIPE SPOOL WORDS: a pump for the pipe; sets tl_v to its pid. Who it is stands in a file beside the pipe, for a
+# supervisor that comes after this one. Whoever starts it has the pipe open for reading until it is done.
+tl_start_pump() {
+  (
+    tl_shut
+    exec 5<>"$1" <"$1"
+    exec 5>&-
+    tl_own_pid
+    tl_pump_pid=$tl_v
+    tl_birth "$tl_v"
+    printf '%s %s\n' "$tl_pump_pid" "$tl_v" >"$1.m"
+    tl_pump "$2" "$tl_in" "$3"
+  ) &
+  tl_v=$!
+}
+
+# tl_settle HANDLE PIPE SPOOL PUMP: returns when all that was written into PIPE before this call is in SPOOL: a mark that
+# nobody can foresee is put behind it and is seen to arrive, or the pump has seen the end.
+tl_settle() {
+  tl_look "$1"
+  if [ -p "$2" ] && tl_alive "$4" '?'; then printf '\036%s\036' "$tl_id" 1<>"$2"; fi
+  tl_tries=0
+  while tl_alive "$4" '?' && [ "$tl_tries" -lt 100 ]; do
+    tl_newest=$3
+    for tl_f in $(tl_pieces "$3"); do tl_newest=$3.$tl_f; done
+    if tail -c 200000 "$tl_newest" | grep -F -q -e "$tl_id"; then break; fi
+    tl_tries=$((tl_tries + 1))
+    tl_nap
+  done
+  rm -f "$2" "$2.m"
+}
+
+# tl_pieces SPOOL: the offsets of the pieces that follow its first bytes, in order.
+tl_pieces() {
+  for tl_f in "$1".[0-9]*; do
+    if [ -e "$tl_f" ]; then echo "${tl_f##*.}"; fi
+  done | sort -n
 }

@@ -11,19 +11,38 @@
 shift
 _tl_root=$6 _tl_restore=$4
 if [ -n "$_tl_restore" ]; then
-  # Written by this very program; see _tl_save below.
+  # Written by this very program; see below.
   { . "$_tl_restore"; } >/dev/null 2>&1
+  if [ -n "${BASH_VERSION-}" ]; then
+    { IFS=:; shopt -u $BASHOPTS; shopt -s $_tl_O; for _tl_l in $SHELLOPTS; do set +o "$_tl_l"; done; for _tl_l in $_tl_P; do set -o "$_tl_l"; done; } >/dev/null 2>&1
+  fi
+  if [ -z "${BASH_VERSION-}" ] && [ -r "$4.a" ]; then
+    { sed -e '/^# end$/,$d' -e 's/^alias //' -e 's/^/alias /' "$4.a" >"$4.b" && . "$4.b"; } >/dev/null 2>&1
+  fi
   if [ "$5" != - ]; then trap - EXIT; fi
-else
-  _tl_F='' _tl_I=$(printf ' \t\nx') _tl_I=${_tl_I%x} _tl_K=$_tl_I
 fi
+_tl_N='
+'
+_tl_I=" 	$_tl_N" _tl_F=${_tl_F-} _tl_seq=${_tl_seq-0}
+_tl_K=${_tl_K-$_tl_I}
 _tl_d=$1 _tl_in=$2 _tl_g=$3 _tl_once=$5 _tl_root=$6 _tl_w=0 _tl_n=0
-if [ -n "${BASH_VERSION-}" ]; then _tl_b=builtin; else _tl_b=command; fi
+# Which shell this is: what it can tell of itself differs.
+_tl_kind=ash _tl_b=command
+if [ -n "${BASH_VERSION-}" ]; then
+  _tl_kind=bash _tl_b=builtin
+  if [ -z "$_tl_restore" ]; then shopt -s expand_aliases; fi
+elif [ -n "${KSH_VERSION-}${ZSH_VERSION-}${YASH_VERSION-}" ]; then
+  _tl_kind=other
+fi
 : "${TERM:=dumb}"
 export TERM
-if [ -n "${BASH_VERSION-}" ] && [ -z "$_tl_restore" ]; then shopt -s expand_aliases; fi
-if [ -n "$_tl_restore" ]; then cd -- "${_tl_pwd:-/}" 2>/dev/null || _tl_lost=$_tl_pwd; fi
-_tl_busy='' _tl_bad='' _tl_back=''
+if [ -n "$_tl_restore" ]; then
+  _tl_l='' _tl_c='' _tl_x=''
+  while IFS='' $_tl_b read -r _tl_l; do _tl_c=$_tl_c$_tl_x$_tl_l _tl_x=$_tl_N; done <"$1/cwd"
+  cd -- "${_tl_c:-/}" 2>/dev/null || cd /
+fi
+case $_tl_restore in *.0) _tl_w=1 ;; esac
+_tl_busy='' _tl_bad='' _tl_back='' _tl_was=''
 set --
 
 # Four loops in one, so that a stray `break` or `continue` of a command ends here and not the shell: the first thing
@@ -32,14 +51,23 @@ while :; do while :; do while :; do while :; do
   # Only a command's own break or continue comes here with its status still to be taken.
   if [ "$_tl_busy" = 1 ]; then { _tl_s=0 _tl_f=$- _tl_J=${IFS-$_tl_I} && set +aeux; } 2>/dev/null; fi
   exec </dev/null >/dev/null 2>&1
-  IFS=$_tl_I
+  IFS=$_tl_I _tl_c=''
   if [ -n "$_tl_busy" ]; then
-    # Tell; then put back what was for this call only.
+    # Tell; then put back what was for this call only. The record has it first: whoever listens may be gone.
     _tl_busy=''
     if [ -n "$_tl_back" ]; then $_tl_b cd -- "$_tl_back"; fi
-    $_tl_b printf '%s\n' "$PWD" >|"$_tl_d/cwd"
-    if [ -p "$_tl_in" ]; then $_tl_b printf 'd %s %s\n' "$_tl_g" "${_tl_bad:-$_tl_s}" 1<>"$_tl_in"; fi
-    if [ "$_tl_once" != - ] || [ -e "$_tl_d/away.$_tl_g" ]; then exit 0; fi
+    case $PWD in *\\* | *"$_tl_N"*) _tl_l='?' ;; *) _tl_l=$PWD ;; esac
+    if [ -n "$_tl_bad" ]; then _tl_s='cwd 0'; else _tl_s="exit $_tl_s"; fi
+    $_tl_b printf 'd %s %s - %s .\n' "$_tl_g" "$_tl_s" "$_tl_l" >>"$_tl_root/x/$_tl_h"
+    _tl_l=''
+    if [ -e "$_tl_d/away.$_tl_g" ]; then
+      _tl_once=away
+    elif [ "$PWD" != "$_tl_was" ]; then
+      _tl_was=$PWD _tl_l=moved
+      $_tl_b printf '%s\n' "$PWD" >|"$_tl_d/cwd"
+    fi
+    if [ -p "$_tl_in" ]; then $_tl_b printf 'd %s %s %s\n' "$_tl_g" "${_tl_bad:-${_tl_s#* }}" "$_tl_l" 1<>"$_tl_in"; fi
+    if [ "$_tl_once" != - ]; then exit 0; fi
     while [ "$_tl_n" -gt 1 ]; do
       _tl_n=$((_tl_n - 1))
       # The name was checked to be one; its value stays in a variable.
@@ -47,33 +75,47 @@ while :; do while :; do while :; do while :; do
       eval "if [ -n \"\$_tl_z$_tl_n\" ]; then $_tl_m=\$_tl_v$_tl_n; else unset $_tl_m; fi"
     done
   else
-    _tl_f=$_tl_F _tl_J=$_tl_K
+    _tl_f=$_tl_F _tl_J=$_tl_K _tl_was=$PWD
+    $_tl_b printf '%s\n' "$PWD" >|"$_tl_d/cwd"
   fi
   _tl_F=$_tl_f _tl_K=$_tl_J
 
-  # Save: everything that the shell can tell of itself, in a form that it reads back.
-  _tl_pwd=$PWD
-  if [ -n "${BASH_VERSION-}" ]; then
-    { builtin declare -p; builtin declare -f; builtin alias -p; builtin shopt -p; builtin set +o; builtin umask -p; builtin trap -p; builtin printf '# whole\n'; } >|"$_tl_d/st.$_tl_w"
-  else
-    { set; export -p; umask | sed 's/^/umask /'; alias | sed 's/^alias //; s/^/alias /'; typeset -f; set +o; trap; printf '# whole\n'; } >|"$_tl_d/st.$_tl_w"
+  # Save: everything that the shell can tell of itself, in a form that it reads back. The file is written over and not
+  # anew, which is several times as fast; what stands behind the return is older.
+  _tl_seq=$((_tl_seq + 1))
+  if [ "$_tl_once" = - ]; then
+    {
+      $_tl_b printf '_tl_seq=%s\n' "$_tl_seq"
+      case $_tl_kind in
+        bash) _tl_O=$BASHOPTS _tl_P=$SHELLOPTS && builtin declare -p; builtin declare -f; builtin alias -p; builtin umask -p; builtin trap -p ;;
+        ash) set; export -p; $_tl_b printf 'umask '; umask; trap; set +o ;;
+        *) export -p; $_tl_b printf 'umask '; umask; typeset -f ;;
+      esac
+      $_tl_b printf 'return 0 # whole %s\n' "$_tl_seq"
+    } 1<>"$_tl_d/st.$_tl_w"
+    if [ "$_tl_kind" != bash ]; then { alias; $_tl_b printf '# end\n'; } 1<>"$_tl_d/st.$_tl_w.a"; fi
   fi
   if [ -p "$_tl_in" ]; then $_tl_b printf 'i %s %s\n' "$_tl_g" "$_tl_w" 1<>"$_tl_in"; fi
   _tl_w=$((1 - _tl_w))
 
   # Take.
-  $_tl_b read -r _tl_h _tl_p _tl_o <"$_tl_d/c.$_tl_g" || exit 0
+  $_tl_b read -r _tl_h _tl_p _tl_o _tl_x <"$_tl_d/c.$_tl_g" || exit 0
   if [ "$_tl_h" = q ]; then exit 0; fi
   _tl_busy=1 _tl_bad='' _tl_back='' _tl_n=0
-  _tl_x=$_tl_root/x/$_tl_h _tl_i=/dev/null _tl_p=$_tl_d/$_tl_p
+  _tl_x=$_tl_root/a/$_tl_x _tl_i=/dev/null _tl_p=$_tl_d/$_tl_p
   case $_tl_o in *i*) _tl_i=$_tl_x.i ;; esac
   case $_tl_o in *e*) _tl_e=$_tl_p.e ;; *) _tl_e='' ;; esac
-  if [ -n "${BASH_VERSION-}" ]; then
-    _tl_c=''
-    IFS='' builtin read -r -d '' _tl_c <"$_tl_x.x"
-  else
-    _tl_c=$(cat "$_tl_x.x")
-  fi
+  case $_tl_o in
+    *p*)
+      if [ "$_tl_kind" = bash ]; then IFS='' builtin read -r -d '' _tl_c <"$_tl_x.x"; else _tl_c=$(cat "$_tl_x.x"); fi
+      ;;
+    *)
+      { $_tl_b read -r _tl_l && IFS='' $_tl_b read -r _tl_c; } <"$_tl_root/x/$_tl_h"
+      case $_tl_c in
+        *\\*) if [ "$_tl_kind" = bash ]; then builtin printf -v _tl_c %b "$_tl_c"; else _tl_c=$($_tl_b printf '%bx' "$_tl_c") && _tl_c=${_tl_c%x}; fi ;;
+      esac
+      ;;
+  esac
   TOWLINE_EXECUTION=$_tl_h
   export TOWLINE_EXECUTION
 
@@ -82,7 +124,7 @@ while :; do while :; do while :; do while :; do
     *o*)
       IFS=''
       while $_tl_b read -r _tl_l; do
-        case $_tl_l in *\\*) _tl_l=$(printf '%bx' "$_tl_l") _tl_l=${_tl_l%x} ;; esac
+        case $_tl_l in *\\*) _tl_l=$($_tl_b printf '%bx' "$_tl_l") _tl_l=${_tl_l%x} ;; esac
         if [ "$_tl_n" -eq 0 ]; then
           _tl_n=1
           if [ -z "$_tl_l" ]; then continue; fi

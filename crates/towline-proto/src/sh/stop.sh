@@ -53,44 +53,49 @@ tl_signal() {
 }
 
 # tl_stop HANDLE SIGNAL: ends an execution; prints `WORD COUNT CONFIRMED`: WORD is done (it was over), queued (it had not
-# begun and is forgotten), gone (its shell is no more) or stopped.
+# begun and is forgotten), gone (its shell is no more), unknown (there is no such record) or stopped.
 tl_stop() {
-  tl_x=$TL_ROOT/x/$1 tl_count=0
-  if [ -e "$tl_x.s" ]; then echo 'done 0 1' && return 0; fi
-  if [ ! -e "$tl_x.b" ]; then tl_stop_queued "$1" && return 0; fi
-  IFS=' ' read -r tl_rest tl_rest tl_shell tl_start tl_began tl_rest <"$tl_x.b"
-  if ! tl_alive "$tl_shell" "$tl_start"; then echo 'gone 0 1' && return 0; fi
-  printf '%s\n' "$2" >"$tl_x.k"
-  kill -s STOP "$tl_shell"
-  tl_tree "$tl_shell" "$tl_began" "$1"
-  tl_signal "$2"
-  tl_signal CONT
-  tl_count=$((tl_count / 2))
-  tl_tries=0
-  while tl_tree "$tl_shell" "$tl_began" "$1" && [ -n "$tl_pids" ]; do
-    tl_tries=$((tl_tries + 1))
-    if [ "$tl_tries" -eq 40 ]; then tl_keep=$tl_count && tl_signal KILL && tl_count=$tl_keep; fi
-    if [ "$tl_tries" -gt 80 ]; then break; fi
-    tl_nap
-  done
-  if tl_alive "$tl_shell" "$tl_start"; then kill -s KILL "$tl_shell"; fi
-  tl_tries=0
-  while tl_alive "$tl_shell" "$tl_start" && [ "$tl_tries" -lt 40 ]; do
-    tl_tries=$((tl_tries + 1))
-    tl_nap
-  done
+  tl_count=0
+  tl_look "$1" || { echo 'unknown 0 0' && return 1; }
+  if [ "$tl_state" = queued ] && tl_stop_queued "$1"; then echo 'queued 0 1' && return 0; fi
+  tl_look "$1"
+  if [ "$tl_state" != running ] || [ -n "$tl_raw" ]; then echo 'done 0 1' && return 0; fi
+  if [ "$tl_boot" != "$TL_BOOT" ] || ! tl_alive "$tl_shell" "$tl_start"; then echo 'gone 0 1' && return 0; fi
+  tl_append "$tl_x" "k $2 - - - - ."
+  tl_stop_tree "$tl_shell" "$tl_start" "$tl_began" "$1" "$2"
   if [ -z "$tl_pids" ] && ! tl_alive "$tl_shell" "$tl_start"; then tl_v=1; else tl_v=0; fi
   echo "stopped $((tl_count + 1)) $tl_v"
 }
 
+# tl_stop_tree SHELL START BEGAN HANDLE SIGNAL: the signal, and two seconds later KILL; the shell itself last.
+tl_stop_tree() {
+  kill -s STOP "$1"
+  tl_tree "$1" "$3" "$4"
+  tl_signal "$5"
+  tl_keep=$tl_count
+  tl_signal CONT
+  tl_tries=0
+  while tl_tree "$1" "$3" "$4" && [ -n "$tl_pids" ]; do
+    tl_tries=$((tl_tries + 1))
+    if [ "$tl_tries" -eq 40 ]; then tl_signal KILL; fi
+    if [ "$tl_tries" -gt 80 ]; then break; fi
+    tl_nap
+  done
+  tl_count=$tl_keep
+  if tl_alive "$1" "$2"; then kill -s KILL "$1"; fi
+  tl_tries=0
+  while tl_alive "$1" "$2" && [ "$tl_tries" -lt 40 ]; do
+    tl_tries=$((tl_tries + 1))
+    tl_nap
+  done
+}
+
 # tl_stop_queued HANDLE: an execution that waits for its turn: its beginning is claimed here, so nobody can begin it.
 tl_stop_queued() {
-  set -C
-  { echo - >"$TL_ROOT/x/$1.b"; } 2>/dev/null
-  tl_rc=$?
-  set +C
-  if [ "$tl_rc" -ne 0 ]; then return 1; fi
-  printf 'never 0 0 -\n?\n.\n' 1<>"$TL_ROOT/x/$1.s"
-  tl_wake "$1"
-  echo 'queued 0 1'
+  tl_own_pid
+  tl_mine="0 $TL_BOOT 0 - stop.$tl_v ."
+  tl_append "$tl_x" "b - - 0 0 $tl_mine"
+  tl_look "$1"
+  if [ "$tl_b_rest" != "$tl_mine" ]; then return 1; fi
+  tl_publish "$1" 'never 0' 0 - '?'
 }

@@ -1,0 +1,37 @@
+# The list of executions, from the index alone; only what seems to run is looked at one by one.
+
+# tl_jobs WHICH: a line for each execution that runs or was not read (WHICH is not all): handle|session|state|age|command; the
+# age is in hundredths of a second, and empty if it is of another boot; the command is the first line, cut.
+tl_jobs() {
+  tl_now
+  tl_clock=$tl_v
+  tl_list "$1" "$tl_clock" | while IFS='|' read -r tl_h tl_s tl_st tl_age tl_line; do
+    if [ "$tl_st" = '?' ]; then
+      tl_state_of "$tl_h"
+      tl_st=$tl_state
+      if [ -n "$tl_began" ] && [ "$tl_boot" = "$TL_BOOT" ]; then tl_age=$((tl_clock - tl_began)); fi
+    fi
+    if [ "$tl_st" != away ]; then printf '%s|%s|%s|%s|%s\n' "$tl_h" "$tl_s" "$tl_st" "$tl_age" "$tl_line"; fi
+  done
+}
+
+# tl_list WHICH CLOCK: the index as such lines, in the order of their beginning.
+tl_list() {
+  awk -v all="$1" -v now="$2" -v boot="$TL_BOOT" '
+    $1 == "+" && !($2 in text) {
+      line = $0
+      for (i = 0; i < 3; i++) sub(/^[^ ]* ?/, "", line)
+      text[$2] = line; of[$2] = $3; order[n++] = $2
+    }
+    $1 == "-" { state[$2] = $5 " " $6 " " $7 " " $8; if ($3 == boot) at[$2] = $4 - $7 }
+    $1 == "r" { read[$2] = 1 }
+    END {
+      for (i = 0; i < n; i++) {
+        h = order[i]
+        if (all != "all" && h in read && h in state) continue
+        line = text[h]
+        gsub(/\\\\/, "\001", line); sub(/\\n.*/, "", line); gsub(/\001/, "\\", line)
+        print h "|" of[h] "|" (h in state ? state[h] : "?") "|" (h in at ? now - at[h] : "") "|" line
+      }
+    }' "$TL_ROOT/index" 2>/dev/null
+}

@@ -1,0 +1,139 @@
+# The record of an execution: one file, x/<handle>, that only ever grows. Its first writer creates it exclusively, so a
+# request that comes twice is seen; everything later is one line, appended in one write. Two who both mean to begin it both
+# append a line, and both find the same one first: that one begins it, and nobody else does. The same holds for its outcome.
+#
+#   <id> <digest> <session> <flags> <limit> <mode> <lane> .      who asked for what; then, on one line, the command
+#   b <session> <spool> <pid> <start> <clock> <boot> <gen> <pipe> <claim> .      it begins: in which shell
+#   k <signal> - - - - .                          a stop was asked for
+#   d <gen> <word> <number> - <directory> .       what the shell itself, or who waited for it, says of its end
+#   s <word> <number> <hundredths> <flags> <directory> .         the outcome: exit, kill, cwd (no directory), never
+#
+# A line without its last dot was not written whole and does not count. Flags of an outcome: r the shell was ended by the
+# command and replaced - h it had left its session before - l the login files were left out - s the session's shell had been
+# lost and was restored from what was saved - f the spool could not hold all of the output.
+#
+# index: `+ <handle> <session> <command>` when asked for, `- <handle> <boot> <clock> <outcome>` at its end,
+# `r <handle>` once read: so that a list needs no look at each record.
+
+# tl_append FILE LINE: false if the line could not be written whole; what follows then stands on a line of its own.
+tl_append() {
+  printf '%s\n' "$2" >>"$1" && return 0
+  echo >>"$1"
+  return 1
+}
+
+# tl_create FILE TEXT: creates a file with this text unless it exists; false if it does, or if it cannot be written.
+tl_create() {
+  set -C
+  printf '%s\n' "$2" >"$1"
+  tl_rc=$?
+  set +C
+  return "$tl_rc"
+}
+
+# tl_look HANDLE: reads the record. Sets tl_x (its file), tl_state (away, queued, running, or the outcome), tl_cwd and the
+# fields by their names; tl_b_rest is the first begin line from its clock on, tl_raw what the shell said of its end.
+tl_look() {
+  tl_x=$TL_ROOT/x/$1 tl_state=away tl_cwd='?' tl_b_rest='' tl_raw='' tl_signal='' tl_id='' tl_whole='' tl_looked=$1
+  if [ ! -e "$tl_x" ]; then return 1; fi
+  # shellcheck disable=SC2034 # fields that other files use
+  {
+    IFS=' ' read -r tl_id tl_digest tl_session tl_c_flags tl_limit tl_mode tl_lane tl_rest
+    if IFS='' read -r tl_command && [ "$tl_rest" = . ]; then tl_whole=1 tl_state=queued; fi
+    while IFS=' ' read -r tl_kind tl_1 tl_2 tl_3 tl_4 tl_rest; do
+      case $tl_kind$tl_rest in
+        b*' .') if [ -z "$tl_b_rest" ]; then tl_name=$tl_1 tl_spool=$TL_ROOT/o/$tl_2 tl_shell=$tl_3 tl_start=$tl_4 tl_b_rest=$tl_rest; fi ;;
+        k*' .') tl_signal=$tl_1 ;;
+        d*' .') if [ -z "$tl_raw" ]; then tl_raw="$tl_2 $tl_3" tl_raw_cwd=${tl_rest% .}; fi ;;
+        s*' .')
+          tl_state="$tl_1 $tl_2 $tl_3 $tl_4" tl_cwd=${tl_rest% .}
+          break
+          ;;
+      esac
+    done
+  } <"$tl_x"
+  case $tl_cwd in *\\*) tl_decode "$tl_cwd" && tl_cwd=$tl_v ;; esac
+  if [ -n "$tl_b_rest" ]; then
+    tl_began=${tl_b_rest%% *} tl_boot=${tl_b_rest#* }
+    tl_boot=${tl_boot%% *}
+    if [ "$tl_state" = queued ]; then tl_state=running; fi
+  fi
+  [ -n "$tl_whole" ]
+}
+
+# tl_state_of HANDLE: as tl_look, and judges what seems to run; tl_spool is empty and tl_began too if it never began.
+tl_state_of() {
+  tl_spool='' tl_began=''
+  if tl_look "$1" && [ "$tl_state" = running ]; then tl_judge "$1"; fi
+}
+
+# tl_judge HANDLE: a begun execution without an outcome: it runs if its shell lives, or if its supervisor does, who is about
+# to say how it ended. If neither does: what the shell left is the outcome; if it left nothing, it is lost, and why is said.
+tl_judge() {
+  if [ "$tl_boot" = "$TL_BOOT" ]; then
+    tl_supervisor "$TL_ROOT/s/$tl_name"
+    if [ -n "$tl_live" ]; then return 0; fi
+    if [ -z "$tl_raw" ] && tl_alive "$tl_shell" "$tl_start"; then return 0; fi
+    # Whoever waited for the shell may be about to write what it saw.
+    if [ -z "$tl_raw" ]; then tl_nap; fi
+    tl_look "$1"
+    if [ "$tl_state" != running ]; then return 0; fi
+  fi
+  if [ -n "$tl_raw" ]; then
+    tl_now
+    tl_clock=$tl_v
+    tl_publish "$1" "$tl_raw" - - "$tl_raw_cwd"
+    tl_look "$1"
+  elif [ "$tl_boot" = "$TL_BOOT" ]; then
+    tl_state='lost supervisor'
+  else
+    tl_state='lost reboot'
+  fi
+}
+
+# tl_supervisor DIR: sets tl_live to the number of that session's live supervisor, or to nothing.
+tl_supervisor() {
+  tl_live='' tl_s_pid='' tl_s_start='' tl_s_boot=''
+  if [ ! -r "$1/cur" ]; then return 0; fi
+  IFS=' ' read -r tl_live tl_s_pid tl_s_start tl_s_boot tl_rest <"$1/cur"
+  if [ "$tl_s_boot" != "$TL_BOOT" ] || ! tl_alive "$tl_s_pid" "$tl_s_start"; then tl_live=''; fi
+}
+
+# tl_publish HANDLE OUTCOME HUNDREDTHS FLAGS DIRECTORY: DIRECTORY is already escaped, the time is tl_clock. Then wakes whoever waits. Where the
+# disk is full it goes on trying: an outcome that cannot be kept is not told.
+tl_publish() {
+  if ! tl_append "$TL_ROOT/x/$1" "s $2 $3 ${4:--} $5 ."; then
+    (
+      tl_shut
+      while ! tl_append "$TL_ROOT/x/$1" "s $2 $3 ${4:--} $5 ." && [ -e "$TL_ROOT/x/$1" ]; do sleep 1; done
+      tl_wake "$1"
+    ) &
+    return 0
+  fi
+  tl_wake "$1"
+  tl_append "$TL_ROOT/index" "- $1 $TL_BOOT $tl_clock $2 $3 ${4:--}"
+}
+
+# tl_wake HANDLE: tells every lane that waits for this execution to look at its outcome: the one that asked for it, unless
+# nobody waits, and those that attached later.
+tl_wake() {
+  if [ "${tl_looked-}" != "$1" ]; then tl_look "$1"; fi
+  case $tl_c_flags in *b*) ;; *) tl_say "$TL_ROOT/l/$tl_lane/e" "x $1" ;; esac
+  if [ -r "$TL_ROOT/w/$1" ]; then tl_wake_others "$1"; fi
+}
+tl_wake_others() {
+  while IFS='' read -r tl_line; do
+    if [ "$tl_line" != "$tl_lane" ]; then tl_say "$TL_ROOT/l/$tl_line/e" "x $1"; fi
+  done <"$TL_ROOT/w/$1"
+}
+
+# tl_forget_arguments HANDLE: removes what an execution that is over was given beside its command.
+tl_forget_arguments() {
+  if [ "${tl_looked-}" != "$1" ]; then tl_look "$1"; fi
+  case $tl_c_flags in *[iop]*) rm -f "$TL_ROOT/a/$tl_id".* ;; esac
+}
+
+# tl_shut: a process that is forked to outlive a moment lets go of what its parent has open.
+tl_shut() {
+  exec </dev/null 3>&- 4>&- 5>&- 6>&- 7>&- 8>&-
+}

@@ -1,0 +1,194 @@
+# The lane's requests: starting, attaching, waiting, letting go, lists and facts.
+
+# tl_run HANDLE ID DIGEST SESSION MODE FLAGS LIMIT COMMAND [DIRECTORY NAME=VALUE...]: starts an execution, or attaches to
+# it if it was started before. MODE: s in the session, c in a copy. FLAGS: e apart, i stdin is the payload, p the command is the
+# payload, o directory or variables follow, b nobody waits. No fork on the way of the plain case, and few words: bash copies
+# a function with each call of it.
+tl_run() {
+  if [ -e "$TL_ROOT/x/$1" ]; then
+    tl_run_again "$@" || return 0
+  else
+    case $6 in *[iop]*) tl_arguments "$@" ;; esac
+    # Another lane may be faster, or the disk may be full: what is there afterwards tells.
+    tl_create "$TL_ROOT/x/$1" "$2 $3 $4 $6- $7 $5 $TL_LANE_ID .$tl_nl$8" || tl_run_again "$@" || return 0
+  fi
+  case $5 in s) tl_word=x ;; *) tl_word=n ;; esac
+  tl_supervisor "$TL_ROOT/s/$4"
+  if [ -z "$tl_live" ] || ! tl_say "$TL_ROOT/s/$4/in" "$tl_word $1"; then tl_start "$1" "$4" "$5" & fi
+  # The index gets the beginning of the command, so that a list needs no look at the record.
+  tl_line=$8
+  case $6 in *p*) IFS='' read -r tl_line <"$TL_ROOT/a/$2.x" ;; esac
+  printf '+ %s %s %.200s\n' "$1" "$4" "$tl_line" >>"$TL_ROOT/index"
+}
+
+# tl_run_again: the record is there. True if it is this very request and it was not begun: then it is told again to begin, which
+# does nothing if it was. A record that is not whole was left by a lane that ended in the middle of it, and is written again.
+tl_run_again() {
+  if tl_look "$1"; then
+    if [ "$tl_id" != "$2" ]; then tl_frame n "$1" taken && return 1; fi
+    if [ "$tl_digest" != "$3" ]; then tl_frame n "$1" digest && return 1; fi
+    if [ "$tl_state" != queued ]; then tl_wait "$1" && return 1; fi
+    if [ "$tl_lane" != "$TL_LANE_ID" ]; then tl_append "$TL_ROOT/w/$1" "$TL_LANE_ID"; fi
+    return 0
+  fi
+  if tl_arguments "$@" && printf '%s\n' "$2 $3 $4 $6- $7 $5 $TL_LANE_ID .$tl_nl$8" 1<>"$TL_ROOT/x/$1" && tl_look "$1" && [ "$tl_id" = "$2" ]; then
+    return 0
+  fi
+  rm -f "$TL_ROOT/x/$1" "$TL_ROOT/a/$2".*
+  tl_frame n "$1" state
+  return 1
+}
+
+# What an execution is given beside its command is there before its record is: a record that is whole has all of it.
+tl_arguments() {
+  case $6 in
+    *p*) mv "$TL_TMP/$TL_REQ.p" "$TL_ROOT/a/$2.x" ;;
+    *i*) if [ -e "$TL_TMP/$TL_REQ.p" ]; then mv "$TL_TMP/$TL_REQ.p" "$TL_ROOT/a/$2.i"; else : >"$TL_ROOT/a/$2.i"; fi ;;
+  esac || return 1
+  case $6 in
+    *o*)
+      tl_v=$TL_ROOT/a/$2.o
+      shift 8
+      { printf '%s\n' "$@" >"$tl_v"; } 2>/dev/null || return 1
+      ;;
+  esac
+}
+
+# tl_start HANDLE SESSION MODE: the slow way: a session has to be started first.
+tl_start() {
+  trap - EXIT
+  exec </dev/null 7>&-
+  if [ "$3" = s ]; then tl_word=x; else tl_word=n; fi
+  tl_ensure "$2"
+  if [ -z "$tl_live" ] || ! tl_say "$TL_ROOT/s/$2/in" "$tl_word $1"; then tl_frame n "$1" session; fi
+}
+
+# tl_ensure SESSION: waits until the session has a supervisor with a shell that is ready; starts one if need be.
+tl_ensure() {
+  tl_dir=$TL_ROOT/s/$1 tl_tries=0
+  mkdir -p "$tl_dir" 2>/dev/null
+  while [ "$tl_tries" -lt 1500 ]; do
+    tl_supervisor "$tl_dir"
+    if [ -n "$tl_live" ]; then
+      if [ -e "$tl_dir/ready" ]; then return 0; fi
+    else
+      tl_next=1
+      while [ -e "$tl_dir/g.$tl_next" ] && ! tl_claimed "$tl_dir/g.$tl_next"; do tl_next=$((tl_next + 1)); done
+      if [ ! -e "$tl_dir/g.$tl_next" ]; then
+        if ! mkdir -p "$tl_dir" 2>/dev/null; then tl_live='' && return 1; fi
+        rm -f "$tl_dir/ready" "$tl_dir/cur"
+        tl_spawn "$tl_dir" - "$tl_next"
+      fi
+    fi
+    tl_tries=$((tl_tries + 1))
+    sleep 0.01 2>/dev/null || sleep 1
+  done
+  tl_live=''
+}
+
+# tl_claimed FILE: whether the one who claimed this number still lives, and may be about to come up. A file that is empty
+# is one that was made this moment, unless it stays so.
+tl_claimed() {
+  tl_s_pid='' tl_s_start=''
+  { IFS=' ' read -r tl_s_pid tl_s_start <"$1"; } 2>/dev/null
+  if [ -z "$tl_s_pid" ] && [ "$tl_tries" -lt 50 ]; then return 0; fi
+  tl_alive "$tl_s_pid" "$tl_s_start"
+}
+
+# tl_spawn DIR ONCE NUMBER: starts a supervisor that outlives this lane.
+tl_spawn() {
+  (
+    exec 8>&- </dev/null >/dev/null 2>&1
+    # shellcheck disable=SC2086 # the shell may be several words
+    tl_apart $TL_SELF "$TL_PROGRAM.host" supervise "$@" "$TL_ROOT" "$TL_PROGRAM" "$TL_BOOT" "$TL_UMASK" "$TL_USER_LC_ALL" "$TL_SELF" "$TL_USER_SHELL"
+  ) &
+}
+
+# tl_wait HANDLE: this lane wants to be woken at the execution's end; if that has come, it is told now; else g tells how it
+# stands, and if it was never begun and nobody is there to begin it, it is begun now.
+tl_wait() {
+  if [ -e "$TL_ROOT/x/$1" ]; then tl_append "$TL_ROOT/w/$1" "$TL_LANE_ID"; fi
+  tl_look "$1"
+  case $tl_state in
+    running | queued) tl_revive "$1" & ;;
+    away) tl_frame g "$1" away ;;
+    *) echo "x $1" >&7 ;;
+  esac
+}
+tl_revive() {
+  trap - EXIT
+  exec </dev/null
+  tl_state_of "$1"
+  case $tl_state in
+    queued) tl_start "$1" "$tl_session" "$tl_mode" ;;
+    running)
+      # Its supervisor may be lost: one that takes its place tells the end.
+      tl_supervisor "$TL_ROOT/s/$tl_name"
+      if [ -z "$tl_live" ]; then tl_relieve "$1" "$tl_name"; fi
+      ;;
+    lost*) tl_frame x "$1" "$tl_state
+?" ;;
+    *) tl_send_outcome "$1" ;;
+  esac
+  tl_frame g "$1" "$tl_state"
+}
+
+# tl_relieve HANDLE SESSION: a running execution has no supervisor: the session, or the copy, gets a new one.
+tl_relieve() {
+  case $2 in
+    @*)
+      tl_next=1
+      while [ -e "$TL_ROOT/s/$2/g.$tl_next" ]; do tl_next=$((tl_next + 1)); done
+      if [ -d "$TL_ROOT/s/$2" ]; then tl_spawn "$TL_ROOT/s/$2" "$1" "$tl_next"; fi
+      ;;
+    *) tl_ensure "$2" ;;
+  esac
+}
+
+# tl_over HANDLE: the execution goes on without its session, which takes the next command with its state as before.
+tl_over() {
+  if tl_look "$1" && [ "$tl_state" = running ]; then
+    tl_supervisor "$TL_ROOT/s/$tl_name"
+    if [ -n "$tl_live" ]; then tl_say "$TL_ROOT/s/$tl_name/in" "h $1"; fi
+  fi
+}
+
+# tl_ack HANDLE...: these were read.
+tl_ack() {
+  for tl_h in "$@"; do tl_append "$TL_ROOT/index" "r $tl_h"; done
+  tl_frame r "$TL_REQ" 0
+}
+
+# tl_session_facts SESSION: makes sure that the session is there; prints how it stands.
+tl_session_facts() {
+  tl_was=old
+  tl_supervisor "$TL_ROOT/s/$1"
+  if [ -z "$tl_live" ]; then tl_was=new; fi
+  tl_ensure "$1"
+  if [ -z "$tl_live" ]; then echo 'session did not start' && return 1; fi
+  tl_cwd=${HOME:-/}
+  if [ -r "$TL_ROOT/s/$1/cwd" ]; then tl_read_cwd "$TL_ROOT/s/$1/cwd"; fi
+  printf '%s\n%s\n' "$tl_was" "$tl_cwd"
+}
+
+# tl_session_end SESSION: ends the session's shell, once it is idle; its executions' outcomes stay.
+tl_session_end() {
+  tl_supervisor "$TL_ROOT/s/$1"
+  if [ -z "$tl_live" ]; then echo none && return 0; fi
+  tl_say "$TL_ROOT/s/$1/in" q
+  tl_tries=0
+  while [ -e "$TL_ROOT/s/$1" ] && [ "$tl_tries" -lt 40 ]; do
+    tl_tries=$((tl_tries + 1))
+    tl_nap
+  done
+  if [ -e "$TL_ROOT/s/$1" ]; then echo busy; else echo ended; fi
+}
+
+# tl_facts: what the host is and has.
+tl_facts() {
+  printf 'system=%s\nuser=%s\nhome=%s\nlogin_shell=%s\npath=%s\n' "$(uname -srm)" "$(id -un)" "${HOME-}" "${SHELL-}" "$PATH"
+  for tl_f in bash rg git tmux rsync setsid stat sha256sum python3 perl sudo; do
+    if tl_line=$(command -v "$tl_f"); then printf 'has %s=%s\n' "$tl_f" "$tl_line"; else printf 'has %s=\n' "$tl_f"; fi
+  done
+  df -Pk "$TL_ROOT" | tail -n 1
+}

@@ -1,0 +1,117 @@
+# What a lane sends: frames, each written whole under one lock, and executions' outcomes with the ends of their output.
+
+# tl_lock, tl_unlock: the lock is a token in a FIFO.
+tl_lock() { read -r tl_token <&8; }
+tl_unlock() { echo . >&8; }
+
+# tl_frame TAG KEY TEXT: sends a text without NUL as one frame.
+tl_frame() {
+  tl_lock
+  printf '%s %s %s\n%s' "$1" "$2" "${#3}" "$3"
+  tl_unlock
+}
+
+# tl_small FILE: sets tl_body to all of a file that is at most 32 KiB and holds no NUL; false if it is not, or cannot be known.
+tl_small() {
+  tl_body=''
+  if [ -z "$TL_FAST" ]; then return 1; fi
+  # shellcheck disable=SC3045 # bash alone comes here
+  ! IFS='' read -r -d '' -n 32769 tl_body <"$1" && [ "${#tl_body}" -le 32768 ]
+}
+
+# tl_send_file TAG KEY FILE OFFSET COUNT: sends bytes of a file in frames of at most 32 KiB, each under the lock by
+# itself, so that others go between. A file that grew shorter meanwhile is filled up, so that no frame is ever short.
+tl_send_file() {
+  tl_sent=0
+  while [ "$tl_sent" -lt "$5" ]; do
+    tl_part=$(($5 - tl_sent))
+    if [ "$tl_part" -gt 32768 ]; then tl_part=32768; fi
+    tl_lock
+    printf '%s %s %s\n' "$1" "$2" "$tl_part"
+    tail -c "+$(($4 + tl_sent + 1))" "$3" 2>/dev/null | tl_exactly "$tl_part"
+    tl_unlock
+    tl_sent=$((tl_sent + tl_part))
+  done
+}
+# tl_exactly COUNT: that many bytes of stdin.
+tl_exactly() {
+  tl_first "$1"
+}
+
+# tl_reply KEY STATUS FILE: a reply whose body is in a file that this lane owns.
+tl_reply() {
+  if [ -s "$3" ]; then
+    if tl_small "$3"; then
+      tl_frame b "$1" "$tl_body"
+    else
+      tl_size "$3"
+      tl_send_file b "$1" "$3" 0 "$tl_v"
+    fi
+  fi
+  tl_frame r "$1" "$2"
+}
+
+# tl_sender: waits for words from supervisors (`x HANDLE` there is an outcome, `n HANDLE` it cannot begin) and sends what
+# there is; small outcomes itself, large ones in a process of their own.
+tl_sender() {
+  trap - EXIT
+  trap 'exit 0' TERM
+  while read -r tl_word tl_h <&7; do
+    case $tl_word in
+      x) tl_send_outcome "$tl_h" ;;
+      n) tl_frame n "$tl_h" state ;;
+      q) exit 0 ;;
+    esac
+  done
+}
+
+tl_send_outcome() {
+  tl_look "$1"
+  case $tl_state in
+    running | queued | away) return 0 ;;
+    never*) tl_spool='' ;;
+  esac
+  tl_text=$tl_state$tl_nl$tl_cwd
+  case $tl_c_flags in
+    *e*) ;;
+    *)
+      if [ ! -s "$tl_spool" ]; then
+        tl_frame x "$1" "$tl_text" && return 0
+      fi
+      if tl_small "$tl_spool"; then
+        # Both frames in one write: the receiver is woken once.
+        tl_lock
+        printf 'o %s %s\n%sx %s %s\n%s' "$1" "${#tl_body}" "$tl_body" "$1" "${#tl_text}" "$tl_text"
+        tl_unlock
+        return 0
+      fi
+      ;;
+  esac
+  tl_send_spools "$1" &
+}
+
+# tl_send_spools HANDLE: head and tail of the stream, or of both, then the outcome.
+tl_send_spools() {
+  exec </dev/null
+  tl_send_spool o t "$1" "$tl_spool"
+  case $tl_c_flags in *e*) tl_send_spool f u "$1" "${tl_spool}e" ;; esac
+  tl_frame x "$1" "$tl_text"
+}
+
+# tl_send_spool HEADTAG TAILTAG HANDLE SPOOL: all of it up to 32 KiB; else 16 KiB of each end, and a first line with
+# the sizes in the tail's frame.
+tl_send_spool() {
+  tl_extent "$4"
+  if [ "$tl_total" -le 32768 ]; then
+    tl_send_file "$1" "$3" "$4" 0 "$tl_total"
+    return 0
+  fi
+  tl_send_file "$1" "$3" "$4" 0 16384
+  tl_tail_file=$TL_TMP/$3.$2
+  tl_slice "$4" "$((tl_total - 16384))" 16384 >"$tl_tail_file"
+  tl_frame "$2" "$3" "$tl_total $((tl_from - tl_head))
+"
+  tl_size "$tl_tail_file"
+  tl_send_file "$2" "$3" "$tl_tail_file" 0 "$tl_v"
+  rm -f "$tl_tail_file"
+}

@@ -1,0 +1,229 @@
+# A session's shells: how one is started and restored, what its death means, a command that leaves it, a copy beside it, and
+# what a supervisor finds that takes the place of one that was lost.
+
+# tl_last_state DIR: sets tl_state_file to the newest whole saved state of that session, or to nothing.
+tl_last_state() {
+  tl_state_file='' tl_highest=-1
+  for tl_f in "$1"/st.0 "$1"/st.1; do
+    if [ ! -r "$tl_f" ]; then continue; fi
+    IFS='' read -r tl_line <"$tl_f"
+    tl_line=${tl_line#_tl_seq=}
+    case $tl_line in '' | *[!0-9]*) continue ;; esac
+    if [ "$tl_line" -gt "$tl_highest" ] && grep -q -x -e "return 0 # whole $tl_line" "$tl_f"; then tl_highest=$tl_line tl_state_file=$tl_f; fi
+  done
+}
+
+# tl_start_shell STATE: a new shell and the process that waits for it. The shell leads a process session of its own,
+# so that `kill 0` in a command ends neither the supervisor nor another session. Its words on stderr, printed by the
+# waiting shell, tell a death by a signal from an exit with the same number. The waiting process keeps the pipe's reading
+# end, so that a command whose supervisor is lost can go on printing.
+tl_start_shell() {
+  tl_gen=$((tl_gen + 1)) tl_shell_pid=0 tl_shell_start=0
+  if [ ! -p "$tl_d/c.$tl_gen" ]; then mkfifo "$tl_d/c.$tl_gen"; fi
+  exec 6<>"$tl_d/c.$tl_gen"
+  (
+    exec 3>&- 5>&- 6>&- 7>&-
+    trap - HUP INT PIPE
+    exec 2>"$tl_d/z.$tl_gen"
+    (tl_become_shell "$1")
+    tl_2=$? tl_3=''
+    if [ -s "$tl_d/z.$tl_gen" ]; then tl_3=s; fi
+    rm -f "$tl_d/c.$tl_gen" "$tl_d/z.$tl_gen"
+    if tl_alive "$tl_pid" "$tl_birth_of_me"; then
+      tl_say "$tl_in" "z $tl_gen $tl_2 $tl_3"
+    else
+      tl_testify
+    fi
+  ) &
+  if [ -z "$1" ] && [ -n "$tl_login" ]; then tl_after 10 "y $tl_gen" && tl_login_timer=$tl_v; fi
+}
+
+# tl_become_shell STATE: the user's shell with its login environment, or with a saved state and nothing else.
+# The program that it runs is the text in shell.sh, read by the shell itself.
+tl_become_shell() {
+  exec 4>&-
+  umask "$TL_UMASK"
+  tl_own_pid
+  tl_own=$tl_v
+  tl_birth "$tl_own"
+  printf '%s %s .\n' "$tl_own" "$tl_v" >"$tl_d/u.$tl_gen"
+  tl_say "$tl_in" "u $tl_gen $tl_own $tl_v"
+  if [ -n "$TL_USER_LC_ALL" ]; then LC_ALL=$TL_USER_LC_ALL; else unset LC_ALL; fi
+  # shellcheck disable=SC2016 # expanded by the session's shell
+  case ${TL_USER_SHELL##*/} in bash) tl_loader='eval "$(<"$1")"' ;; *) tl_loader='eval "$(cat -- "$1")"' ;; esac
+  cd "${HOME:-/}" 2>/dev/null || cd /
+  tl_name=${TL_USER_SHELL##* }
+  set -- "${tl_name##*/}" "$TL_PROGRAM.shell" "$tl_d" "$tl_in" "$tl_gen" "$1" "$tl_once" "$TL_ROOT"
+  # shellcheck disable=SC2086 # the shell may be several words
+  if [ -n "$6" ]; then set -- env -i $TL_USER_SHELL -c "$tl_loader" "$@"; else set -- $TL_USER_SHELL $tl_login -c "$tl_loader" "$@"; fi
+  tl_apart "$@" </dev/null >/dev/null 2>&1
+}
+
+# u GEN PID START: the shell is up.
+tl_on_u() {
+  if [ "$tl_1" = "$tl_gen" ]; then tl_shell_pid=$tl_2 tl_shell_start=$tl_3; fi
+}
+
+# i GEN SLOT: the shell has saved its state in this slot and waits.
+tl_on_i() {
+  if [ "$tl_1" != "$tl_gen" ]; then return 0; fi
+  tl_idle=1 tl_state_file=$tl_d/st.$tl_2
+  if [ -z "$tl_ready" ]; then tl_on_ready; fi
+  if [ -n "$tl_queue" ] && [ -z "$tl_current" ]; then tl_begin_next; fi
+}
+tl_on_ready() {
+  tl_ready=1
+  tl_call_off "$tl_login_timer"
+  tl_read_cwd "$tl_d/cwd" && tl_s_cwd=$tl_cwd
+  : >"$tl_d/ready"
+  if [ -n "$tl_copies" ]; then tl_begin_copies; fi
+}
+
+# y GEN: the login files had their time: the shell is started again without them.
+tl_on_y() {
+  if [ "$tl_1" = "$tl_gen" ] && [ -z "$tl_ready" ] && [ "$tl_shell_pid" -gt 1 ]; then kill -s KILL "$tl_shell_pid"; fi
+}
+
+# z GEN STATUS SIGNALLED: the shell's process ended. If a command was in work, that is its outcome; in any case a new shell takes
+# over from the last saved state.
+tl_on_z() {
+  if [ "$tl_1" != "$tl_gen" ]; then
+    if [ ! -r "$tl_d/away.$tl_1" ]; then return 0; fi
+    IFS=' ' read -r tl_h tl_rest <"$tl_d/away.$tl_1"
+    tl_outcome_of_death "$tl_h"
+    tl_on_late "$tl_1" "$tl_v"
+    return 0
+  fi
+  if [ -n "$tl_current" ] && [ -z "$tl_ended" ]; then
+    tl_outcome_of_death "$tl_current"
+    tl_flags=r$tl_flags tl_3='' tl_idle=''
+    tl_on_done "$tl_v"
+  else
+    tl_flags=r$tl_flags tl_idle=''
+  fi
+  if [ -z "$tl_ready" ]; then tl_on_still_birth; fi
+  if [ "$tl_once" = - ] || [ -z "$tl_current" ]; then tl_start_shell "$tl_state_file"; fi
+}
+
+# A shell that ended before it was ready: its login files may end it, or its saved state; without both it must come up.
+tl_on_still_birth() {
+  tl_deaths=$((tl_deaths + 1)) tl_login='' tl_flags=l
+  tl_call_off "$tl_login_timer"
+  if [ "$tl_deaths" -gt 1 ]; then tl_state_file=''; fi
+  if [ "$tl_deaths" -gt 3 ]; then
+    for tl_h in $tl_queue $tl_copies; do tl_refuse "$tl_h"; done
+    tl_finish
+  fi
+}
+
+# tl_outcome_of_death HANDLE: sets tl_v to the outcome that the shell's death (status tl_2, by a signal if tl_3) is.
+tl_outcome_of_death() {
+  tl_v="exit $((tl_2 % 256))"
+  if [ -n "$tl_3" ]; then tl_v="kill $((tl_2 % 128))"; fi
+  tl_look "$1" && if [ -n "$tl_signal" ]; then tl_v="kill $tl_signal"; fi
+}
+
+# The supervisor is lost and its shell ended: what the execution in it came to is left in its record.
+tl_testify() {
+  tl_whose "$tl_gen"
+  if [ -n "$tl_h" ] && tl_outcome_of_death "$tl_h"; then tl_append "$TL_ROOT/x/$tl_h" "d $tl_gen $tl_v - ? ."; fi
+}
+
+# tl_whose GENERATION: sets tl_h to the handle of the execution without an end that the shell of this generation began.
+tl_whose() {
+  tl_h='' tl_o_pid=0 tl_o_start=0
+  IFS=' ' read -r tl_o_pid tl_o_start tl_rest <"$tl_d/u.$1" || return 1
+  for tl_f in $(grep -l -e "^b ${tl_d##*/} [^ ]* $tl_o_pid $tl_o_start " "$TL_ROOT"/x/* 2>/dev/null); do
+    if tl_look "${tl_f##*/}" && [ "$tl_state" = running ] && [ -z "$tl_raw" ] && [ "$tl_start" = "$tl_o_start" ]; then tl_h=${tl_f##*/}; fi
+  done
+  [ -n "$tl_h" ] && tl_look "$tl_h"
+}
+
+# --- handing over, taking over, copying ----------------------------------------------------------------------------
+
+# The command goes on in the shell that runs it; the session goes on in a new one, with its state before the command.
+tl_hand_over() {
+  if [ -z "$tl_pump_pid" ]; then tl_pump_it; fi
+  printf '%s %s %s %s %s %s %s .\n' "$tl_current" "$tl_my_spool" "$tl_pipe" "$tl_pump_pid" "$tl_began" "${tl_apart:--}" "${tl_pump2_pid:--}" >"$tl_d/away.$tl_gen"
+  tl_current='' tl_ended='' tl_pipe='' tl_idle='' tl_timer='' tl_flags=''
+  tl_prepare
+  tl_start_shell "$tl_state_file"
+}
+
+# tl_on_late GENERATION OUTCOME: a command that had been handed over is done.
+tl_on_late() {
+  if [ ! -s "$tl_d/away.$1" ]; then return 0; fi
+  IFS=' ' read -r tl_l_h tl_l_spool tl_l_pipe tl_l_pump tl_l_began tl_l_apart tl_l_pump2 tl_rest <"$tl_d/away.$1"
+  if ! tl_create "$tl_d/late.$1" .; then return 0; fi
+  (
+    tl_shut
+    tl_nap
+    tl_settle "$tl_l_h" "$tl_d/$tl_l_pipe" "$tl_l_spool" "$tl_l_pump"
+    if [ "$tl_l_apart" != - ]; then tl_settle "$tl_l_h" "$tl_d/$tl_l_pipe.e" "${tl_l_spool}e" "$tl_l_pump2"; fi
+    tl_look "$tl_l_h"
+    if [ "$tl_state" = running ]; then
+      tl_now
+      tl_clock=$tl_v
+      tl_publish "$tl_l_h" "$2" "$((tl_clock - tl_l_began))" h "${tl_raw_cwd:-?}"
+    fi
+    tl_forget_arguments "$tl_l_h"
+    rm -f "$tl_d/away.$1" "$tl_d/late.$1" "$tl_d/u.$1"
+    tl_say "$tl_in" "v $1"
+  ) &
+}
+
+# v GEN: a command that had been handed over is told.
+tl_on_v() {
+  tl_v=''
+  for tl_g in $tl_away; do
+    if [ "$tl_g" != "$tl_1" ]; then tl_v="$tl_v $tl_g"; fi
+  done
+  tl_away=$tl_v
+  if [ "$tl_once" != - ] && [ -z "$tl_away" ]; then tl_finish; fi
+}
+
+# tl_adopt: the supervisor before this one was lost. A command that still runs in its shell goes on as if it had been handed
+# over; its output is moved on if nobody does; a shell that only waits is told to leave.
+tl_adopt() {
+  for tl_f in "$tl_d"/u.*; do
+    if [ ! -e "$tl_f" ]; then continue; fi
+    tl_g=${tl_f##*.}
+    if tl_whose "$tl_g" && tl_alive "$tl_o_pid" "$tl_o_start"; then
+      tl_o_pipe=${tl_b_rest#* * * } tl_o_apart=-
+      tl_o_pipe=${tl_o_pipe%% *} tl_o_pump=0 tl_o_start=0
+      if [ -r "$tl_d/$tl_o_pipe.m" ]; then IFS=' ' read -r tl_o_pump tl_o_start <"$tl_d/$tl_o_pipe.m"; fi
+      if ! tl_alive "$tl_o_pump" "$tl_o_start"; then
+        tl_start_pump "$tl_d/$tl_o_pipe" "$tl_spool" "e -"
+        tl_o_pump=$tl_v
+      fi
+      printf '%s %s %s %s %s - - .\n' "$tl_h" "$tl_spool" "$tl_o_pipe" "$tl_o_pump" "$tl_began" >"$tl_d/away.$tl_g"
+      tl_away="$tl_away $tl_g"
+    elif tl_alive "$tl_o_pid" "$tl_o_start"; then
+      tl_say "$tl_d/c.$tl_g" 'q q q'
+    fi
+  done
+}
+
+# tl_begin_copies: executions beside the session, each in a copy of its state as it is now, under a supervisor of its own.
+tl_begin_copies() {
+  tl_text=''
+  if [ -n "$TL_FAST" ]; then
+    # shellcheck disable=SC3045 # bash alone comes here
+    IFS='' read -r -d '' tl_text <"$tl_state_file"
+  fi
+  while [ -n "$tl_copies" ]; do
+    tl_h=${tl_copies# }
+    tl_copies=${tl_h#"${tl_h%% *}"} tl_h=${tl_h%% *}
+    # The state's file is read before the shell may write it again.
+    if [ -z "$TL_FAST" ]; then tl_text=$(cat "$tl_state_file"); fi
+    (
+      exec 3>&- 4>&- 5>&- 6>&- 7>&-
+      TL_NUMBER=1
+      tl_copy=$TL_ROOT/s/@$tl_h
+      mkdir "$tl_copy" || exit 0
+      printf '%s\n' "$tl_s_cwd" >"$tl_copy/cwd"
+      printf '%s\n' "$tl_text" >"$tl_copy/st.0"
+      tl_supervise "$tl_copy" "$tl_copy/st.0" "$tl_h"
+    ) &
+  done
+}

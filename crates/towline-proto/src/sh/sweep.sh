@@ -1,0 +1,3 @@
+# Keeping house.
+tl_sweep() { :; }
+tl_clean() { :; }
