@@ -12,6 +12,8 @@ shift
 _tl_root=$6 _tl_restore=$4
 if [ -n "$_tl_restore" ]; then
   # Written by this very program; see below.
+  # A function may hold a pattern that only extglob lets bash read.
+  if [ -n "${BASH_VERSION-}" ]; then shopt -s extglob; fi
   { . "$_tl_restore"; } >/dev/null 2>&1
   if [ -n "${BASH_VERSION-}" ]; then
     { IFS=:; shopt -u $BASHOPTS; shopt -s $_tl_O; for _tl_l in $SHELLOPTS; do set +o "$_tl_l"; done; for _tl_l in $_tl_P; do set -o "$_tl_l"; done; } >/dev/null 2>&1
@@ -25,7 +27,7 @@ _tl_N='
 '
 _tl_I=" 	$_tl_N" _tl_F=${_tl_F-} _tl_seq=${_tl_seq-0}
 _tl_K=${_tl_K-$_tl_I}
-_tl_d=$1 _tl_in=$2 _tl_g=$3 _tl_once=$5 _tl_root=$6 _tl_w=0 _tl_n=0
+_tl_restore=$4 _tl_d=$1 _tl_in=$2 _tl_g=$3 _tl_once=$5 _tl_root=$6 _tl_w=0 _tl_n=0
 # Which shell this is: what it can tell of itself differs.
 _tl_kind=ash _tl_b=command
 if [ -n "${BASH_VERSION-}" ]; then
