@@ -68,7 +68,7 @@ impl<W: Work> Check<'_, W> {
 
     async fn call(&self, action: Action) -> Result<Answer, Failure> {
         let call = setup::call(Some(&self.host), Some(&self.session), action);
-        match tokio::time::timeout(PATIENCE, self.work.perform(call, setup::context())).await {
+        match tokio::time::timeout(PATIENCE, self.work.perform(call, setup::context_of(self.session.clone()))).await {
             Ok(answered) => answered,
             Err(_) => Err(Failure::new(towline_base::Code::LinkLost, format!("no answer within {}", render::duration(PATIENCE)))),
         }

@@ -48,9 +48,7 @@ pub(crate) async fn command<W: Work>(work: &W, options: Run) -> Result<u8, Failu
             return Ok(INTERRUPTED);
         }
     };
-    for note in &answer.notes {
-        printer::say(note);
-    }
+    // Notes are for conversations; standard error belongs to the command.
     let Body::Execution(execution) = answer.body else {
         return Err(Failure::new(Code::Internal, "the answer was not that of a command"));
     };

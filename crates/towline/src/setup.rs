@@ -98,8 +98,13 @@ pub(crate) fn call(host: Option<&HostAlias>, session: Option<&SessionName>, acti
 
 /// What surrounds the calls of the command line.
 pub(crate) fn context() -> Context {
+    context_of(SessionName::parse("cli").expect("three letters are a session's name"))
+}
+
+/// The same for one whose conversation has its own session.
+pub(crate) fn context_of(own_session: SessionName) -> Context {
     Context {
-        own_session: SessionName::parse("cli").expect("three letters are a session's name"),
+        own_session,
         client: format!("towline {}", env!("CARGO_PKG_VERSION")),
         cancel: CancellationToken::new(),
         closing: CancellationToken::new(),

@@ -70,7 +70,8 @@ pub(super) fn execution(of: &Execution, background: bool, notes: &[String]) -> S
 /// What is to be said of a command that did not end within its call.
 fn sentence(of: &Execution, background: bool) -> Option<String> {
     let id = &of.id;
-    match (&of.state, of.moved_to_background) {
+    let moved = of.moved_to_background.filter(|_| !background);
+    match (&of.state, moved) {
         (State::Running, Some(after)) => Some(format!(
             "Command did not complete within its {} timeout and was moved to the background (ID: {id}). It is running now: do not start a second copy while it runs. JobOutput (id={id}, wait_for=end) waits for it and shows its output; if it is no longer needed, stop it with JobStop.",
             timeout(after)

@@ -109,6 +109,8 @@ fn a_command_that_goes_on_is_told_so() {
     Command running in background with ID: k3f9xx. JobOutput (id=k3f9xx) shows its output, with wait_for=end it waits for it; JobStop ends it.
     [running · 1.24 s · /srv/app · id k3f9xx]
     ");
+    let at_once = Execution { moved_to_background: Some(Duration::ZERO), ..execution(b"", State::Queued) };
+    assert!(shown(&Question::Background, Body::Execution(at_once), &[]).starts_with("Command running in background with ID: k3f9xx."));
     let queued = Execution { moved_to_background: Some(Duration::from_secs(2)), ..execution(b"", State::Queued) };
     assert!(bash(queued, &[]).contains("waits in its session's queue"));
     let unknown = bash(execution(b"", State::Unknown("the link is down".into())), &[]);
