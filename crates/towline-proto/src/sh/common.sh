@@ -78,8 +78,8 @@ tl_fields() {
 # tl_alive PID START: whether the process that had this pid and start time (? for any) still lives, and is no zombie.
 tl_alive() {
   if [ ! -r /proc/self/stat ]; then kill -0 "$1" 2>/dev/null && return 0 || return 1; fi
-  tl_line='Z'
-  if [ -r "/proc/$1/stat" ]; then IFS='' read -r tl_line <"/proc/$1/stat"; fi
+  tl_line=Z
+  if [ -n "$2" ] && [ -r "/proc/${1:--}/stat" ]; then IFS='' read -r tl_line <"/proc/$1/stat"; fi
   case "${tl_line##*') '} $2" in
     [ZX]*) return 1 ;;
     *' ?' | *" $2 "*" $2") ;;

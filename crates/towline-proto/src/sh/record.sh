@@ -99,7 +99,7 @@ tl_supervisor() {
   if [ "$tl_s_boot" != "$TL_BOOT" ] || ! tl_alive "$tl_s_pid" "$tl_s_start"; then tl_live=''; fi
 }
 
-# tl_publish HANDLE OUTCOME HUNDREDTHS FLAGS DIRECTORY: DIRECTORY is already escaped, the time is tl_clock. Then wakes whoever waits. Where the
+# tl_publish HANDLE OUTCOME HUNDREDTHS FLAGS DIRECTORY [WORDS]: DIRECTORY is already escaped, the time is tl_clock. Then wakes whoever waits. Where the
 # disk is full it goes on trying: an outcome that cannot be kept is not told.
 tl_publish() {
   if ! tl_append "$TL_ROOT/x/$1" "s $2 $3 ${4:--} $5 ."; then
@@ -110,15 +110,15 @@ tl_publish() {
     ) &
     return 0
   fi
-  tl_wake "$1"
+  tl_wake "$1" "${6-}"
   tl_append "$TL_ROOT/index" "- $1 $TL_BOOT $tl_clock $2 $3 ${4:--}"
 }
 
-# tl_wake HANDLE: tells every lane that waits for this execution to look at its outcome: the one that asked for it, unless
+# tl_wake HANDLE [WORDS]: tells every lane that waits for this execution to look at its outcome: the one that asked for it, unless
 # nobody waits, and those that attached later.
 tl_wake() {
   if [ "${tl_looked-}" != "$1" ]; then tl_look "$1"; fi
-  case $tl_c_flags in *b*) ;; *) tl_say "$TL_ROOT/l/$tl_lane/e" "x $1" ;; esac
+  case $tl_c_flags in *b*) ;; *) tl_say "$TL_ROOT/l/$tl_lane/e" "${2:-x $1}" ;; esac
   if [ -r "$TL_ROOT/w/$1" ]; then tl_wake_others "$1"; fi
 }
 tl_wake_others() {

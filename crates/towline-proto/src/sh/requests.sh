@@ -13,7 +13,11 @@ tl_run() {
     tl_create "$TL_ROOT/x/$1" "$2 $3 $4 $6- $7 $5 $TL_LANE_ID .$tl_nl$8" || tl_run_again "$@" || return 0
   fi
   case $5 in s) tl_word=x ;; *) tl_word=n ;; esac
-  tl_supervisor "$TL_ROOT/s/$4"
+  # Mostly it is the session of the call before, and its supervisor still lives.
+  if [ "$4" != "${tl_known-}" ] || [ -z "$tl_live" ] || ! tl_alive "$tl_s_pid" "$tl_s_start"; then
+    tl_supervisor "$TL_ROOT/s/$4"
+    tl_known=$4
+  fi
   if [ -z "$tl_live" ] || ! tl_say "$TL_ROOT/s/$4/in" "$tl_word $1"; then tl_start "$1" "$4" "$5" & fi
   # The index gets the beginning of the command, so that a list needs no look at the record.
   tl_line=$8
@@ -65,8 +69,7 @@ tl_start() {
 
 # tl_ensure SESSION: waits until the session has a supervisor with a shell that is ready; starts one if need be.
 tl_ensure() {
-  tl_dir=$TL_ROOT/s/$1 tl_tries=0
-  mkdir -p "$tl_dir" 2>/dev/null
+  tl_dir=$TL_ROOT/s/$1 tl_tries=0 tl_patience=0
   while [ "$tl_tries" -lt 1500 ]; do
     tl_supervisor "$tl_dir"
     if [ -n "$tl_live" ]; then
@@ -74,10 +77,11 @@ tl_ensure() {
     else
       tl_next=1
       while [ -e "$tl_dir/g.$tl_next" ] && ! tl_claimed "$tl_dir/g.$tl_next"; do tl_next=$((tl_next + 1)); done
-      if [ ! -e "$tl_dir/g.$tl_next" ]; then
-        if ! mkdir -p "$tl_dir" 2>/dev/null; then tl_live='' && return 1; fi
-        rm -f "$tl_dir/ready" "$tl_dir/cur"
+      # One that was started has a second to claim its number.
+      if [ ! -e "$tl_dir/g.$tl_next" ] && [ "$tl_tries" -ge "$tl_patience" ]; then
+        if ! mkdir -p "$tl_dir"; then return 1; fi
         tl_spawn "$tl_dir" - "$tl_next"
+        tl_patience=$((tl_tries + 100))
       fi
     fi
     tl_tries=$((tl_tries + 1))

@@ -51,13 +51,19 @@ tl_reply() {
   tl_frame r "$1" "$2"
 }
 
-# tl_sender: waits for words from supervisors (`x HANDLE` there is an outcome, `n HANDLE` it cannot begin) and sends what
-# there is; small outcomes itself, large ones in a process of their own.
+# tl_sender: waits for words from supervisors (`x HANDLE` there is an outcome, `o HANDLE SPOOL OUTCOME DIRECTORY .` this is it,
+# `n HANDLE` it cannot begin) and sends what there is; small outcomes itself, large ones in a process of their own.
 tl_sender() {
   trap - EXIT
   trap 'exit 0' TERM
-  while read -r tl_word tl_h <&7; do
+  while IFS=' ' read -r tl_word tl_h tl_spool tl_1 tl_2 tl_3 tl_4 tl_rest <&7; do
     case $tl_word in
+      o)
+        tl_spool=$TL_ROOT/o/$tl_spool tl_c_flags='' tl_cwd=${tl_rest% .}
+        case $tl_cwd in *\\*) tl_decode "$tl_cwd" && tl_cwd=$tl_v ;; esac
+        tl_text="$tl_1 $tl_2 $tl_3 $tl_4$tl_nl$tl_cwd"
+        tl_send_one "$tl_h"
+        ;;
       x) tl_send_outcome "$tl_h" ;;
       n) tl_frame n "$tl_h" state ;;
       q) exit 0 ;;
@@ -67,27 +73,31 @@ tl_sender() {
 
 tl_send_outcome() {
   tl_look "$1"
-  case $tl_state in
-    running | queued | away) return 0 ;;
-    never*) tl_spool='' ;;
-  esac
   tl_text=$tl_state$tl_nl$tl_cwd
+  case $tl_state in
+    running | queued | away) ;;
+    never*) tl_frame x "$1" "$tl_text" ;;
+    *) tl_send_one "$1" ;;
+  esac
+}
+
+# tl_send_one HANDLE: the output in tl_spool and the outcome in tl_text.
+tl_send_one() {
   case $tl_c_flags in
-    *e*) ;;
+    *e*) tl_send_spools "$1" & ;;
     *)
       if [ ! -s "$tl_spool" ]; then
-        tl_frame x "$1" "$tl_text" && return 0
-      fi
-      if tl_small "$tl_spool"; then
+        tl_frame x "$1" "$tl_text"
+      elif tl_small "$tl_spool"; then
         # Both frames in one write: the receiver is woken once.
         tl_lock
         printf 'o %s %s\n%sx %s %s\n%s' "$1" "${#tl_body}" "$tl_body" "$1" "${#tl_text}" "$tl_text"
         tl_unlock
-        return 0
+      else
+        tl_send_spools "$1" &
       fi
       ;;
   esac
-  tl_send_spools "$1" &
 }
 
 # tl_send_spools HANDLE: head and tail of the stream, or of both, then the outcome.

@@ -22,6 +22,7 @@ tl_supervise() {
   tl_birth "$tl_pid"
   tl_birth_of_me=$tl_v
   tl_create "$tl_d/g.$TL_NUMBER" "$tl_pid $tl_birth_of_me" || exit 0
+  if [ -e "$tl_d/ready" ]; then rm -f "$tl_d/ready"; fi
   tl_gen=$((TL_NUMBER * 1000)) tl_slot=0 tl_attempt=0 tl_current='' tl_queue='' tl_copies='' tl_idle='' tl_ended='' tl_hurry=''
   tl_drained='' tl_drained2='' tl_flags='' tl_pipe='' tl_my_spool='' tl_pump_pid='' tl_marked='' tl_leaving='' tl_ready='' tl_timer=''
   tl_login=-l tl_login_timer='' tl_full='' tl_s_cwd='?' tl_away='' tl_deaths=0 tl_state_file=$2
@@ -283,7 +284,12 @@ tl_conclude() {
   case $tl_full in ?*) tl_flags=f$tl_flags ;; esac
   tl_v=$tl_s_cwd
   case $tl_v in *\\* | *"$tl_nl"*) tl_encode "$tl_v" ;; esac
-  tl_publish "$tl_current" "$tl_ended" "$((tl_clock - tl_began))" "$tl_flags" "$tl_v"
+  tl_took=$((tl_clock - tl_began))
+  # The lane that asked is told all of it, which saves it a look at the record, unless the line could be cut in two.
+  case $tl_c_flags${#tl_v} in
+    *e* | *????) tl_publish "$tl_current" "$tl_ended" "$tl_took" "$tl_flags" "$tl_v" ;;
+    *) tl_publish "$tl_current" "$tl_ended" "$tl_took" "$tl_flags" "$tl_v" "o $tl_current ${tl_my_spool##*/} $tl_ended $tl_took ${tl_flags:--} $tl_v ." ;;
+  esac
   case $tl_c_flags$tl_limit in -*-0) ;; *) tl_conclude_special ;; esac
   if [ "$tl_once" != - ]; then tl_finish; fi
   tl_current='' tl_ended='' tl_flags='' tl_full=''
