@@ -122,7 +122,7 @@ fn key(scope: &Scope<'_>) -> Key {
     (scope.host.clone(), scope.session.clone())
 }
 
-/// The name of a private file: 64 random bits.
+/// What nobody on the host can guess: names a private file, parts contents.
 fn nonce() -> String {
-    Nonce::mint().as_str()[..16].to_owned()
+    Nonce::mint().as_str().to_owned()
 }

@@ -9,7 +9,7 @@ use towline_proto::files::read::{FileReply, FileRequest, Found, Reply, Request, 
 use super::guard::Seen;
 use super::kinds::{Kind, kind};
 use super::words::{self, Deed};
-use super::{Files, Scope, ToolLine};
+use super::{Files, Scope, ToolLine, nonce};
 use crate::action::ReadWindow;
 use crate::answer::{Answer, Body, FileContent, FileFailure, FileView};
 
@@ -47,7 +47,7 @@ impl Files {
                 if file.found != Found::Again {
                     break;
                 }
-                let alone = Request { files: vec![asked.clone()], ..request.clone() };
+                let alone = Request { nonce: nonce(), files: vec![asked.clone()], ..request.clone() };
                 *file = self.fetch_once(line, &alone).await?.files.remove(0);
             }
         }
@@ -56,7 +56,7 @@ impl Files {
 
     async fn fetch_once(&self, line: &impl ToolLine, request: &Request) -> Result<Reply, Failure> {
         let reply = line.call(call(request)).await?;
-        let reply = parse(reply.status, &reply.body).map_err(|error| words::reply_failure(Deed::Read, &error, ""))?;
+        let reply = parse(&request.nonce, reply.status, &reply.body).map_err(|error| words::reply_failure(Deed::Read, &error, ""))?;
         if reply.files.len() == request.files.len() {
             Ok(reply)
         } else {
@@ -89,7 +89,14 @@ pub(super) fn whole_request(path: &str) -> Request {
 }
 
 fn request(files: Vec<FileRequest>, budget: u64) -> Request {
-    Request { budget, small: limits::SMALL_FILE_BYTES as u64, image: limits::IMAGE_BYTES as u64, counted: limits::COUNTED_BYTES, files }
+    Request {
+        nonce: nonce(),
+        budget,
+        small: limits::SMALL_FILE_BYTES as u64,
+        image: limits::IMAGE_BYTES as u64,
+        counted: limits::COUNTED_BYTES,
+        files,
+    }
 }
 
 fn file_request(window: &ReadWindow) -> FileRequest {

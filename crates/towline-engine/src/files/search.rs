@@ -100,6 +100,11 @@ fn failure(error: &ToolError, path: &str) -> Failure {
             "Search failed — the host has no ripgrep, and the files that a pattern over several lines could match in are larger than 2 MB together.",
         )
         .hint("Narrow the path or the glob, use a pattern within one line, or install ripgrep on the host."),
+        "eshell" => Failure::new(
+            Code::RemoteShell,
+            "Search failed — the host's shell cannot hold these names or patterns, which are more than ASCII.",
+        )
+        .hint("Let /bin/sh on the host be dash, bash, busybox, mksh, ksh93 or zsh."),
         "ere" => Failure::new(
             Code::Search,
             "Search failed — the host has no ripgrep, and its grep does not take this pattern.",
@@ -180,6 +185,7 @@ mod tests {
             ("toolarge", "larger than 2 MB"),
             ("ere", "does not take this pattern"),
             ("enotdir", "not a directory"),
+            ("eshell", "cannot hold"),
             ("strange", "strange"),
         ] {
             let error = grep(&host(1, format!("{word} /w").as_bytes()), &search("x", Some("p"))).await.unwrap_err();

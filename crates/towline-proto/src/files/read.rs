@@ -8,6 +8,8 @@ pub const PROGRAM: &str = include_str!("../sh/read.sh");
 /// What to read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
+    /// Parts the contents in the reply: hex digits that nobody can guess, new for each request.
+    pub nonce: String,
     /// At most so many bytes of contents in all.
     pub budget: u64,
     /// A file up to this size comes whole, whatever window was asked for.
@@ -47,7 +49,8 @@ const LARGEST: u64 = 1 << 53;
 #[must_use]
 pub fn call(request: &Request) -> ToolCall {
     let text = |n: u64| n.min(LARGEST).to_string().into_bytes();
-    let mut args = vec![text(request.budget), text(request.small), text(request.image), text(request.counted)];
+    let mut args =
+        vec![request.nonce.clone().into_bytes(), text(request.budget), text(request.small), text(request.image), text(request.counted)];
     for file in &request.files {
         args.push(file.path.clone());
         args.push(file.window.map_or_else(Vec::new, |window| text(window.first.max(1))));
@@ -122,11 +125,11 @@ pub enum Found {
     Again,
 }
 
-/// Reads a reply.
+/// Reads the reply to a request with this nonce.
 ///
 /// # Errors
 /// If the reply is not one that the program gives.
-pub fn parse(status: u8, body: &[u8]) -> Result<Reply, ToolError> {
+pub fn parse(nonce: &str, status: u8, body: &[u8]) -> Result<Reply, ToolError> {
     let mut fields = Fields::of(status, body)?;
     let cwd = fields.next()?.to_vec();
     let words = fields.words()?;
@@ -147,7 +150,7 @@ pub fn parse(status: u8, body: &[u8]) -> Result<Reply, ToolError> {
     for (index, state, size) in outcomes {
         let file = usize::try_from(index).ok().and_then(|index| files.get_mut(index));
         let file = file.ok_or_else(|| ToolError::protocol("a state of no file"))?;
-        settle(&mut file.found, state, size, &mut fields)?;
+        settle(&mut file.found, state, size, nonce, &mut fields)?;
     }
     if !fields.is_empty() {
         return Err(ToolError::protocol("bytes of no file"));
@@ -176,17 +179,15 @@ fn file(real: &[u8], words: &[&str]) -> Result<FileReply, ToolError> {
 }
 
 /// Gives a file its bytes, or the reason why they are not there.
-fn settle(found: &mut Found, state: &str, size: u64, fields: &mut Fields<'_>) -> Result<(), ToolError> {
+fn settle(found: &mut Found, state: &str, size: u64, nonce: &str, fields: &mut Fields<'_>) -> Result<(), ToolError> {
     match (state, &mut *found) {
         ("in", Found::Whole(bytes) | Found::Window { bytes, .. }) => {
-            let length = usize::try_from(size).map_err(|_| ToolError::protocol("a size that cannot be"))?;
-            match fields.bytes(length) {
-                Ok(found) => *bytes = found.to_vec(),
-                // It became shorter after its size was told; nothing comes after it.
-                Err(_) => {
-                    fields.end();
-                    *found = Found::Again;
-                }
+            let content = fields.until(nonce.as_bytes())?;
+            if (content.len() as u64) < size {
+                // It went away, or became shorter, after its size was looked at.
+                *found = Found::Again;
+            } else {
+                *bytes = content.to_vec();
             }
         }
         ("again", _) => *found = Found::Again,

@@ -1,16 +1,17 @@
 # Read: windows of any number of files in one round trip.
 # The reply: a field with the session's directory; a field with the kind of content name that this host can compute and the
 # number of files; two fields for each file (path without links; words); then, for each file of which there are bytes, a field
-# `number state size`; an empty field; and the bytes of those in state `in`, one after the other. So no content is ever taken
-# for a frame. Other states: `large` (more than was allowed), `full` (the budget is used up), `again` (it changed meanwhile).
+# `number state size`; an empty field; and the bytes of those in state `in`, each with NONCE after it. The nonce is new and
+# nobody's but the caller's, so no content is ever taken for a frame, not even of a file that is being written. Other states:
+# `large` (more than was allowed), `full` (the budget is used up), `again` (it went away meanwhile).
 
-# tl_tool_read BUDGET SMALL IMAGE COUNTED (PATH FIRST LINES MAX)...: FIRST empty: the whole file. At most MAX bytes of each (IMAGE
+# tl_tool_read NONCE BUDGET SMALL IMAGE COUNTED (PATH FIRST LINES MAX)...: FIRST empty: the whole file. At most MAX bytes of each (IMAGE
 # of a picture), BUDGET in all; a file of at most SMALL bytes comes whole in any case; lines are counted in files of at
 # most COUNTED bytes.
 tl_tool_read() {
   tl_f_begin
-  tl_budget=$1 tl_small=$2 tl_image=$3 tl_counted=$4
-  shift 4
+  tl_nonce=$1 tl_budget=$2 tl_small=$3 tl_image=$4 tl_counted=$5
+  shift 5
   tl_f_strong
   tl_f_field "$tl_cwd"
   tl_f_field "$tl_kind $(($# / 4))"
@@ -73,10 +74,11 @@ tl_read_lines() {
 }
 
 # tl_read_send SOURCE...: writes what becomes of the bytes of each (tl_plan: number, most, first line), and the bytes. The number of
-# processes does not depend on the number of files: several are taken by one cat, between two looks at all their sizes.
+# processes does not depend on the number of files.
 tl_read_send() {
   tl_read_sizes "$@"
-  tl_states='' tl_in=''
+  tl_mark=$TL_TMP/$TL_REQ.m
+  printf %s "$tl_nonce" >"$tl_mark"
   for tl_source in "$@"; do
     shift
     tl_plan=${tl_plan# } && tl_now=${tl_plan%% *} && tl_plan=${tl_plan#"$tl_now"}
@@ -84,36 +86,19 @@ tl_read_send() {
     tl_max=${tl_now#*:}
     tl_read_state "${tl_max%%:*}" "${tl_max#*:}"
     if [ "$tl_state" = in ]; then
-      set -- "$@" "$tl_source" && tl_in="$tl_in $tl_size" && tl_budget=$((tl_budget - tl_size))
+      set -- "$@" "$tl_source" "$tl_mark" && tl_budget=$((tl_budget - tl_size))
     fi
-    tl_states="$tl_states ${tl_now%%:*}:$tl_state:$tl_size"
-  done
-  tl_out=$TL_TMP/$TL_REQ.r
-  if [ "$#" -gt 1 ]; then
-    cat "$@" >"$tl_out"
-    tl_read_sizes "$@"
-    if [ "$tl_sizes" != "$tl_in" ]; then tl_in=''; fi
-  fi
-  for tl_state in $tl_states; do
-    tl_size=${tl_state##*:} tl_now=${tl_state%:*}
-    if [ -z "$tl_in" ] && [ "${tl_now#*:}" = in ]; then tl_now=${tl_now%%:*}:again; fi
-    tl_f_field "${tl_now%%:*} ${tl_now#*:} $tl_size"
+    tl_f_field "${tl_now%%:*} $tl_state $tl_size"
   done
   tl_f_field ''
-  if [ -z "$tl_in" ]; then
-    :
-  elif [ "$#" -gt 1 ]; then
-    cat "$tl_out"
-  else
-    head -c "${tl_in# }" <"$1" || cat "$1"
-  fi
+  if [ "$#" -gt 0 ]; then cat "$@"; fi
 }
 
 # tl_read_state MAX FIRST: sets tl_state for tl_source and tl_size. A picture has a limit of its own.
 tl_read_state() {
   tl_state=in
   if [ "$tl_size" -lt 0 ]; then
-    tl_state=again
+    tl_state=again tl_size=0
   elif [ "$tl_size" -gt "$1" ]; then
     tl_state=large
     if [ -z "$2" ] && [ "$tl_size" -le "$tl_image" ]; then

@@ -12,9 +12,10 @@ use towline_proto::files::read::{FileReply, FileRequest, Found, Reply, Request, 
 use crate::harness::{Host, as_nobody, hostile_names, hosts, open_directory};
 
 const MAX: u64 = 4000;
+const NONCE: &str = "00112233445566778899aabbccddeeff";
 
 fn request(files: Vec<FileRequest>) -> Request {
-    Request { budget: 1 << 20, small: 10, image: 50_000, counted: 1 << 30, files }
+    Request { nonce: NONCE.to_owned(), budget: 1 << 20, small: 10, image: 50_000, counted: 1 << 30, files }
 }
 
 fn whole(path: impl AsRef<[u8]>) -> FileRequest {
@@ -27,7 +28,7 @@ fn lines(path: &str, first: u64, lines: Option<u64>) -> FileRequest {
 
 fn read(host: &Host, cwd: &Path, request: &Request) -> Reply {
     let reply = host.call(cwd, &call(request));
-    parse(reply.status, &reply.body)
+    parse(NONCE, reply.status, &reply.body)
         .unwrap_or_else(|error| panic!("{}: {error:?} in {:?}", host.name(), String::from_utf8_lossy(&reply.body)))
 }
 
@@ -140,7 +141,7 @@ fn twenty_lines_of_a_large_file_are_few_bytes() {
         let request = Request { files: vec![lines("log", middle, Some(20))], ..request(vec![]) };
         let reply = host.call(directory.path(), &call(&request));
         assert!(reply.body.len() < 4096, "{}: {} bytes", host.name(), reply.body.len());
-        match parse(reply.status, &reply.body).unwrap().files.remove(0).found {
+        match parse(NONCE, reply.status, &reply.body).unwrap().files.remove(0).found {
             Found::Window { bytes, newlines, tag, .. } => {
                 assert_eq!(bytes, line.repeat(20).as_bytes(), "{}", host.name());
                 assert_eq!(newlines, Some(text.len() as u64 / line.len() as u64));
@@ -237,7 +238,7 @@ fn what_cannot_be_read_is_named_and_never_opened() {
         ];
         let files = table.iter().map(|(path, _)| whole(path)).chain([whole("file")]).collect();
         let reply = host.start(directory.path(), &call(&request(files)), as_nobody());
-        let reply = parse(reply.status, &reply.body).unwrap();
+        let reply = parse(NONCE, reply.status, &reply.body).unwrap();
         for ((path, word), file) in table.iter().zip(&reply.files) {
             let path: String = path.chars().take(40).collect();
             assert_eq!(file.found, Found::Error((*word).to_owned()), "{} {path:?}", host.name());
@@ -311,15 +312,21 @@ fn files_that_change_meanwhile_are_never_mixed_up() {
                 }
             }
         });
-        for _ in 0..40 {
-            let reply = read(&host, directory.path(), &request(["a", "b", "c", "a"].map(whole).to_vec()));
-            for (name, file) in b"abca".iter().zip(reply.files) {
+        let replies: Vec<_> = (0..40)
+            .map(|_| {
+                let reply = host.call(directory.path(), &call(&request(["a", "b", "c", "a"].map(whole).to_vec())));
+                parse(NONCE, reply.status, &reply.body)
+            })
+            .collect();
+        // The writer is stopped before anything is judged, so that a red test ends.
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        for reply in replies {
+            for (name, file) in b"abca".iter().zip(reply.unwrap().files) {
                 match file.found {
                     Found::Whole(bytes) => assert!(bytes.iter().all(|byte| byte == name), "{bytes:?}"),
                     other => assert_eq!(other, Found::Again),
                 }
             }
         }
-        stop.store(true, std::sync::atomic::Ordering::Relaxed);
     });
 }

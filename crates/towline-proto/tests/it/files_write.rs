@@ -305,8 +305,11 @@ fn what_cannot_be_written_is_named_and_nothing_is_left() {
 fn a_full_disk_leaves_the_old_file_whole() {
     for host in hosts() {
         let large = vec![b'x'; 200_000];
-        for (how, name) in [(How::Any, "old"), (How::Any, "new"), (How::New, "new")] {
-            let Some((reply, after)) = full_disk(&host, &call(&Request { how, ..request(name, &large) })) else {
+        // The smaller one fails in the last block, so that nothing is left over for which anybody would fail again.
+        for (how, name, size) in
+            [(How::Any, "old", 200_000), (How::Any, "new", 65_000), (How::New, "new", 200_000), (How::Any, "old", 65_000)]
+        {
+            let Some((reply, after)) = full_disk(&host, &call(&Request { how, ..request(name, &large[..size]) })) else {
                 println!("not run: a disk that is full (no mount namespace of our own)");
                 return;
             };
