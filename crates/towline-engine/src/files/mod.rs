@@ -22,10 +22,9 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use towline_base::{Code, Failure, HostAlias, Nonce, SessionName};
+use towline_base::{Failure, HostAlias, Nonce, SessionName};
 use towline_proto::files::{Tag, ToolCall, ToolReply};
 
-use crate::answer::Answer;
 use cache::{Cache, Content};
 use guard::{Guard, Seen};
 

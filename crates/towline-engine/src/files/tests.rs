@@ -13,7 +13,8 @@ use towline_proto::files::PROGRAMS;
 
 use super::*;
 use crate::action::{Edit, List, ReadWindow, Replacement, Write};
-use crate::answer::{Body, FileContent, How, Written};
+use crate::answer::{Answer, Body, FileContent, How, Written};
+use towline_base::Code;
 
 /// A host: a directory, and an sh that runs the programs in it.
 struct Lab {
