@@ -20,7 +20,7 @@ use crate::answer::{Answer, Body};
 /// If the pattern is none, or the host could not search.
 pub(crate) async fn glob(line: &impl ToolLine, glob: &Glob) -> Result<Answer, Failure> {
     let path = given(glob.path.as_deref())?;
-    let search = GlobSearch::new(&glob.pattern, path).map_err(refusal)?;
+    let search = GlobSearch::new(&glob.pattern, path).map_err(|error| refusal(&error))?;
     let reply = line.call(search.call()).await?;
     let found = search.parse(reply.status, &reply.body).map_err(|error| failure(&error, path.unwrap_or_default()))?;
     Ok(answer(found, path))
@@ -32,7 +32,7 @@ pub(crate) async fn glob(line: &impl ToolLine, glob: &Glob) -> Result<Answer, Fa
 /// If the pattern, a glob or the type is none, or the host could not search.
 pub(crate) async fn grep(line: &impl ToolLine, grep: &Grep) -> Result<Answer, Failure> {
     let path = given(grep.path.as_deref())?;
-    let search = GrepSearch::new(request(grep)).map_err(refusal)?;
+    let search = GrepSearch::new(request(grep)).map_err(|error| refusal(&error))?;
     let reply = line.call(search.call()).await?;
     let found = search.parse(reply.status, &reply.body).map_err(|error| failure(&error, path.unwrap_or_default()))?;
     Ok(answer(found, path))
@@ -78,7 +78,7 @@ fn answer(found: Found, path: Option<&str>) -> Answer {
 }
 
 /// Why a search was not started.
-fn refusal(error: SearchError) -> Failure {
+fn refusal(error: &SearchError) -> Failure {
     let code = match error {
         SearchError::Rejected(_) => Code::Search,
         SearchError::Nul(_) => Code::BadInput,

@@ -72,7 +72,7 @@ impl GlobSearch {
             (search::FILES + 1).to_string().into_bytes(),
         ];
         args.extend(self.hints.names.iter().map(|name| name.clone().into_bytes()));
-        ToolCall { tool: "glob", args, payload: Vec::new() }
+        ToolCall { tool: "glob", args: search::with_length(args), payload: Vec::new() }
     }
 
     /// Reads the reply.

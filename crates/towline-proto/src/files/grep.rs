@@ -9,7 +9,7 @@ mod render;
 mod reply;
 mod types;
 
-use regex_syntax::hir::Hir;
+use regex_syntax::hir::{Hir, Look};
 
 use super::glob::{Hints, PathFilter, hints};
 use super::search::{self, End, Found, SearchError};
@@ -28,6 +28,8 @@ const DECIDABLE: usize = 64 * 1024;
 const SHOWN: usize = 600;
 /// Lines of context that can be asked for on either side.
 const CONTEXT: u32 = 10_000;
+/// How long a host without ripgrep looks at files, in seconds: a call must be answered within minutes.
+const SECONDS: u64 = 100;
 /// Memory for a compiled pattern, in bytes: as ripgrep's own default.
 const COMPILED: usize = 100 * 1024 * 1024;
 
@@ -81,8 +83,9 @@ pub struct GrepSearch {
     request: GrepRequest,
     /// Whether a match can span lines; then files are searched as wholes.
     spans: bool,
-    /// Whether a match can be empty; then ripgrep cannot be asked for the matching parts: it has a way of its own with them.
-    empty: bool,
+    /// Whether a match can be empty or is bound to the text's ends: then ripgrep is not asked for the matching parts, as it gives
+    /// whole lines for some of them.
+    whole: bool,
     ere: ere::Ere,
     globs: PathFilter,
     types: PathFilter,
@@ -107,7 +110,8 @@ impl GrepSearch {
         request.after = request.after.min(CONTEXT);
         request.before = request.before.min(CONTEXT);
         let hir = parse_pattern(&request).map_err(SearchError::Rejected)?;
-        let empty = hir.properties().minimum_len().unwrap_or(0) == 0;
+        let looks = hir.properties().look_set();
+        let whole = hir.properties().minimum_len().unwrap_or(0) == 0 || looks.contains(Look::Start) || looks.contains(Look::End);
         let spans = request.multiline && ere::spans_lines(&hir);
         if !request.multiline && ere::names_newline(&hir) {
             return Err(SearchError::Rejected(NEWLINE.to_owned()));
@@ -121,7 +125,7 @@ impl GrepSearch {
         };
         let types = PathFilter::new(&of_type).map_err(SearchError::Rejected)?;
         let hints = join_hints(hints(&patterns), hints(&of_type), of_type.is_empty());
-        Ok(Self { request, spans, empty, ere, globs, types, hints })
+        Ok(Self { request, spans, whole, ere, globs, types, hints })
     }
 
     /// The request.
@@ -155,9 +159,10 @@ impl GrepSearch {
             self.ere.text.clone(),
             self.found().to_string().into(),
             trim.to_string().into(),
+            SECONDS.to_string().into(),
         ];
         args.extend(self.hints.names.iter().map(|name| name.clone().into_bytes()));
-        ToolCall { tool: "grep", args, payload: Vec::new() }
+        ToolCall { tool: "grep", args: search::with_length(args), payload: Vec::new() }
     }
 
     /// What a host without ripgrep is asked for.
@@ -178,7 +183,7 @@ impl GrepSearch {
 
     /// Whether ripgrep is asked for the matching parts.
     fn parts_by_ripgrep(&self) -> bool {
-        self.only_matching() && (self.spans || !self.empty)
+        self.only_matching() && (self.spans || !self.whole)
     }
 
     /// Whether the matching parts are found here, even in what ripgrep sent.

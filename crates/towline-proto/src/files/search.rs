@@ -40,11 +40,15 @@ pub struct Found {
 
 /// The end of a reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "they are the marks that a host sets")]
 pub(super) struct End {
     pub engine: Vec<u8>,
     pub status: u32,
     pub ignores: bool,
+    /// Whether there may be more than one reply holds.
     pub cut: bool,
+    /// Whether the host stopped because it had taken too long.
+    pub late: bool,
     /// Whether a single file was searched.
     pub one: bool,
     pub errors: u64,
@@ -69,6 +73,7 @@ impl End {
             status: u32::try_from(number(status)?).map_err(|_| bad())?,
             ignores: ignores == b"1",
             cut: cut == b"1",
+            late: cut == b"2",
             one: one == b"1",
             errors: number(errors)?,
             root: root.to_vec(),
@@ -84,6 +89,12 @@ impl End {
             format!("{what} could not be read; the first message: {}", visible::to_text(&self.error).0)
         })
     }
+}
+
+/// The arguments of a call, with their length before them: a shell that cannot hold their bytes finds it out by that.
+pub(super) fn with_length(args: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
+    let length: usize = args.iter().map(Vec::len).sum();
+    std::iter::once(length.to_string().into_bytes()).chain(args).collect()
 }
 
 /// A decimal number.

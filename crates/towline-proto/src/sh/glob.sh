@@ -1,5 +1,6 @@
 # Glob: the files that may match, with the times of their last change; the pattern itself is matched by who asked.
-# tl_tool_glob PATH BASE DEPTH VCS LIMIT NAME...
+# tl_tool_glob BYTES PATH BASE DEPTH VCS LIMIT NAME...
+#   BYTES  how long all the other arguments are together
 #   PATH   the directory to search; empty for the current one
 #   BASE   the directories that the pattern begins with, relative to PATH; empty for none
 #   DEPTH  how many names below BASE a path has at the most; 0 for any number
@@ -9,7 +10,10 @@
 # Only regular files; links are not followed (but PATH and BASE may lead through some).
 tl_tool_glob() {
   tl_f_begin
-  tl_s_root "$1" || { tl_f_fail; return 1; }
+  if ! { tl_s_whole "$@" && shift && tl_s_root "$1"; }; then
+    tl_f_fail
+    return 1
+  fi
   if [ -n "$tl_one" ]; then
     tl_err=enotdir
     tl_f_fail

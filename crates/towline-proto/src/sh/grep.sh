@@ -1,5 +1,6 @@
 # Grep: by ripgrep where the host has it, else by find (in a git work tree: git ls-files) and grep, with the same contract.
-# tl_tool_grep WANT PATH BASE RUST FLAGS AFTER BEFORE LINES MANY COLUMNS PLAIN ERE FOUND TRIM NAME...
+# tl_tool_grep BYTES WANT PATH BASE RUST FLAGS AFTER BEFORE LINES MANY COLUMNS PLAIN ERE FOUND TRIM SECONDS NAME...
+#   BYTES  how long all the other arguments are together
 #   WANT   files, count or lines: what is asked of ripgrep
 #   PATH   the file or directory to search; empty for the current one
 #   BASE   the directories below PATH that the glob begins with; empty for none
@@ -12,17 +13,20 @@
 #   ERE    an expression for grep -E that matches every line that RUST matches, and maybe more: who asked decides
 #   FOUND  without ripgrep no more files are looked at when so many lines were found
 #   TRIM   lines without ripgrep are sent up to this length
+#   SECONDS  without ripgrep no more files are looked at after that time
 #   NAME   patterns of find -name, one of which the last name must match; none for all
 # The reply: stamps (files), PATH NUL COUNT newline (count), or lines; for two things the second after a record of NUL newline.
 # Lines by ripgrep: PATH NUL NUMBER then : or - then the line; without it: NUL PATH NUL and all of that file's lines; text: NUL
 # PATH NUL and the file. Files that hold a NUL byte are left out: so it is clear where a path begins.
 tl_tool_grep() {
   tl_f_begin
+  tl_s_whole "$@" || { tl_f_fail; return 1; }
+  shift
   tl_want=$1 tl_base=$3 tl_rust=$4 tl_flags=$5 tl_after=$6 tl_before=$7 tl_lines=$8 tl_many=$9
   tl_s_root "$2" || { tl_f_fail; return 1; }
   shift 9
-  tl_columns=$1 tl_plain=$2 tl_ere=$3 tl_found=$4 tl_trim=$5
-  shift 5
+  tl_columns=$1 tl_plain=$2 tl_ere=$3 tl_found=$4 tl_trim=$5 tl_late=$6
+  shift 6
   tl_t=$TL_TMP/$TL_REQ
   tl_soh=$(printf '\001') tl_tab=$(printf '\t')
   if [ -n "$tl_one" ] && tl_grep_binary "$tl_one"; then
@@ -79,7 +83,10 @@ tl_grep_rg() {
     case $tl_error in *'(os error '*) ;; *) return 1 ;; esac
   fi
   case $tl_want in
-    files) tl_grep_stamps <"$tl_t.l" ;;
+    files)
+      tl_s_held "$tl_t.l" || return 1
+      tl_grep_stamps <"$tl_t.l"
+      ;;
     *) dd bs=65536 count=32 <"$tl_t.o" 2>/dev/null ;;
   esac
   tl_s_end rg "$tl_status" 1 0
@@ -127,23 +134,33 @@ tl_grep_stamps() {
 # tl_grep_plain NAME...: the whole search without ripgrep: which files have lines that may match, then those lines.
 tl_grep_plain() {
   tl_cut=0 tl_from=plain
-  grep -E -e "$tl_ere" /dev/null >/dev/null 2>&1
-  if [ $? -ge 2 ]; then
-    tl_err=ere
-    tl_f_fail
-    return 1
+  # GNU and BSD grep can pass over binary files by themselves, which saves reading them.
+  tl_grep=-cI
+  if [ "$(grep -cI -E -e "$tl_ere" /dev/null 2>/dev/null)" != 0 ]; then
+    tl_grep=-c
+    if [ "$(grep -c -E -e "$tl_ere" /dev/null 2>/dev/null)" != 0 ]; then
+      tl_err=ere
+      tl_f_fail
+      return 1
+    fi
   fi
+  tl_v=$(date +%s 2>/dev/null)
+  case $tl_v in
+    '' | *[!0-9]*) tl_late='' ;;
+    *) tl_late=$((tl_v + tl_late)) ;;
+  esac
   : >"$tl_t.e"
   : >"$tl_t.m"
   : >"$tl_t.r"
   tl_ignores=1
   if [ -n "$tl_one" ]; then
-    sh -c "$tl_grep_scan" sh "$tl_t" "$tl_ere" '' '' '' "$tl_one" 2>>"$tl_t.e"
+    sh -c "$tl_grep_scan" sh "$tl_t" "$tl_grep" "$tl_ere" '' '' '' '' "$tl_one" 2>>"$tl_t.e"
   elif ! tl_grep_git "$@"; then
     tl_grep_find "$@"
   fi
   # In the order of ripgrep's --sort path: name by name.
   { tr '/' '\002' <"$tl_t.m" | sort | tr '\002' '/' && cat "$tl_t.r"; } | head -n "$tl_many" >"$tl_t.l"
+  tl_s_held "$tl_t.l" || { tl_f_fail; return 1; }
   case $tl_plain in files*) tl_grep_stamps <"$tl_t.l" ;; esac
   case $tl_plain in files\ *) printf '\000\n' ;; esac
   case $tl_plain in
@@ -156,6 +173,7 @@ tl_grep_plain() {
     *lines) tl_grep_lines ;;
     *text) tl_grep_text ;;
   esac
+  if [ -e "$tl_t.x" ]; then tl_cut=2; fi
   tl_s_errors "$tl_t.e"
   tl_s_end plain 0 "$tl_ignores" "$tl_cut"
 }
@@ -170,13 +188,13 @@ tl_grep_git() {
   tl_ignores=0
   command -v git >/dev/null 2>&1 || return 1
   printf 'x\000' | xargs -0 true 2>/dev/null || return 1
-  git rev-parse --is-inside-work-tree >/dev/null 2>&1 || return 1
+  git -c core.fsmonitor=false rev-parse --is-inside-work-tree >/dev/null 2>&1 || return 1
   # What is asked for by name is searched even if git ignores it.
   tl_v=${tl_base:-.}
-  if [ -L "./$tl_v" ] || git check-ignore -q --no-index "./$tl_v" 2>/dev/null; then return 1; fi
+  if [ -L "./$tl_v" ] || git -c core.fsmonitor=false check-ignore -q --no-index "./$tl_v" 2>/dev/null; then return 1; fi
   tl_names=''
   for tl_v in "$@"; do tl_names=$tl_names$tl_nl$tl_v; done
-  set -- "$tl_t" "$tl_ere" "$tl_grep_scan" '' "$tl_names"
+  set -- "$tl_t" "$tl_grep" "$tl_ere" "$tl_late" "$tl_grep_scan" '' "$tl_names"
   {
     git -c core.fsmonitor=false --literal-pathspecs ls-files -z -co --exclude-standard -- "./$tl_base" 2>>"$tl_t.e"
     echo "$?" >"$tl_t.s"
@@ -195,7 +213,8 @@ tl_grep_git() {
 tl_grep_find() {
   tl_n=$#
   if [ -n "$tl_base" ]; then set -- "$@" -H "./$tl_base"; else set -- "$@" .; fi
-  # A work tree below is left a mark, so that the answer can tell that its .gitignore was not honoured.
+  # A work tree below leaves a mark, so that the answer can tell that its .gitignore was not honoured.
+  # shellcheck disable=SC2016 # a program for another shell
   set -- "$@" '(' -name .git -exec sh -c ': >"$1"' sh "$tl_t.g" ';' -prune ')' -o
   set -- "$@" '(' -name .svn -o -name .hg -o -name .bzr -o -name .jj -o -name .sl ')' -prune -o -type f
   if [ "$tl_n" -gt 0 ]; then
@@ -208,7 +227,7 @@ tl_grep_find() {
     done
     set -- "$@" ')'
   fi
-  find "$@" -exec sh -c "$tl_grep_scan" sh "$tl_t" "$tl_ere" '' '' '' '{}' + 2>>"$tl_t.e"
+  find "$@" -exec sh -c "$tl_grep_scan" sh "$tl_t" "$tl_grep" "$tl_ere" "$tl_late" '' '' '' '{}' + 2>>"$tl_t.e"
   if [ -e "$tl_t.g" ]; then tl_ignores=0; fi
 }
 
@@ -221,6 +240,7 @@ tl_grep_full() {
 }
 
 # tl_grep_lines: writes the lines of the listed files that match, with context.
+# shellcheck disable=SC2094 # every file here is only read
 tl_grep_lines() {
   tl_i=0 tl_total=0
   : >"$tl_t.o"
@@ -264,18 +284,19 @@ FNR == 1 { p = 1 }
 }
 '
 
-# Arguments: TMP ERE TEXT PREFIX NAMES FILE...: appends "FILE tab COUNT" for each file with lines that may match to TMP.m (a
-# newline in a name is written as byte 1; names with byte 2, which the sorting needs, go to TMP.r). With TEXT (this program
-# itself) the files come from git, relative to PREFIX, and must be sifted; NAMES are the patterns, a newline before each.
+# Arguments: TMP GREP ERE LATE TEXT PREFIX NAMES FILE...: appends "FILE tab COUNT" for each file with lines that may match to
+# TMP.m (a newline in a name is written as byte 1; names with byte 2, which the sorting needs, go to TMP.r). GREP is the option
+# to count with; after the time LATE only TMP.x is made. With TEXT (this program itself) the files come from git, relative to
+# PREFIX, and must be sifted; NAMES are the patterns, a newline before each.
 # shellcheck disable=SC2016 # a program for another shell
 tl_grep_scan='
-tl_t=$1 tl_ere=$2 tl_text=$3 tl_prefix=$4 tl_names=$5
-shift 5
+tl_t=$1 tl_grep=$2 tl_ere=$3 tl_late=$4 tl_text=$5 tl_prefix=$6 tl_names=$7
+shift 7
 set -f
 tl_nl="
 "
-tl_tab=$(printf "\t")
 tl_stx=$(printf "\002")
+tl_ifs=$IFS
 
 # $1: the last name of a path; succeeds if one of the patterns matches it.
 tl_named() {
@@ -288,7 +309,23 @@ tl_named() {
   IFS=$tl_ifs
   return 1
 }
-tl_ifs=$IFS
+
+# $1: a path from git. Sets tl_f, and succeeds if it is a file to search; a repository within is searched at once.
+tl_sift() {
+  tl_f=./$tl_prefix$1
+  case $tl_f/ in */.git/* | */.svn/* | */.hg/* | */.bzr/* | */.jj/* | */.sl/*) return 1 ;; esac
+  if [ -L "${tl_f%/}" ]; then return 1; fi
+  if [ -f "$tl_f" ]; then
+    tl_named "${tl_f##*/}"
+    return
+  fi
+  if [ -e "$tl_f/.git" ]; then
+    tl_f=${tl_f%/}
+    git -c core.fsmonitor=false -C "$tl_f" ls-files -z -co --exclude-standard |
+      xargs -0 -n 500 sh -c "$tl_text" sh "$tl_t" "$tl_grep" "$tl_ere" "$tl_late" "$tl_text" "${tl_f#./}/" "$tl_names"
+  fi
+  return 1
+}
 
 # FILE...: writes those of them down that are text; tl_counts are their counts.
 tl_note() {
@@ -305,53 +342,52 @@ tl_note() {
   done
 }
 
-if [ -n "$tl_text" ]; then
-  tl_n=$#
-  while [ "$tl_n" -gt 0 ]; do
-    tl_f=./$tl_prefix$1
-    shift
-    tl_n=$((tl_n - 1))
-    case $tl_f/ in */.git/* | */.svn/* | */.hg/* | */.bzr/* | */.jj/* | */.sl/*) continue ;; esac
-    if [ -L "${tl_f%/}" ]; then continue; fi
-    if [ -f "$tl_f" ]; then
-      tl_named "${tl_f##*/}" && set -- "$@" "$tl_f"
-    elif [ -e "$tl_f/.git" ]; then
-      tl_f=${tl_f%/}
-      git -c core.fsmonitor=false -C "$tl_f" ls-files -z -co --exclude-standard |
-        xargs -0 -n 500 sh -c "$tl_text" sh "$tl_t" "$tl_ere" "$tl_text" "${tl_f#./}/" "$tl_names"
-    fi
-  done
-fi
-case "$*" in
-  *"$tl_nl"*)
-    tl_n=$#
-    while [ "$tl_n" -gt 0 ]; do
-      tl_f=$1
-      shift
-      tl_n=$((tl_n - 1))
-      case $tl_f in
-        *"$tl_nl"*)
-          tl_counts=$(grep -c -E -e "$tl_ere" <"$tl_f")
-          if [ "${tl_counts:-0}" -gt 0 ]; then tl_note "$tl_f"; fi
-          ;;
-        *) set -- "$@" "$tl_f" ;;
-      esac
-    done
-    ;;
-esac
-[ $# -gt 0 ] || exit 0
-grep -c -E -e "$tl_ere" /dev/null "$@" | grep -v ":0\$" | {
-  tl_counts=""
-  set --
-  while IFS= read -r tl_l; do
-    set -- "$@" "${tl_l%:*}"
-    tl_counts="$tl_counts ${tl_l##*:}"
-    [ $# -ge 200 ] || continue
-    tl_note "$@"
+# FILE...: looks which of them have lines that may match.
+tl_look() {
+  if [ -n "$tl_late" ] && [ "$(date +%s)" -ge "$tl_late" ]; then : >"$tl_t.x" && exit 0; fi
+  case "$*" in
+    *"$tl_nl"*)
+      tl_n=$#
+      while [ "$tl_n" -gt 0 ]; do
+        tl_f=$1
+        shift
+        tl_n=$((tl_n - 1))
+        case $tl_f in
+          *"$tl_nl"*)
+            tl_counts=$(grep "$tl_grep" -E -e "$tl_ere" <"$tl_f")
+            if [ "${tl_counts:-0}" -gt 0 ]; then tl_note "$tl_f"; fi
+            ;;
+          *) set -- "$@" "$tl_f" ;;
+        esac
+      done
+      ;;
+  esac
+  [ $# -gt 0 ] || return 0
+  grep "$tl_grep" -E -e "$tl_ere" /dev/null "$@" | grep -v ":0\$" | {
     tl_counts=""
     set --
-  done
-  [ $# -eq 0 ] || tl_note "$@"
+    while IFS= read -r tl_l; do
+      set -- "$@" "${tl_l%:*}"
+      tl_counts="$tl_counts ${tl_l##*:}"
+    done
+    [ $# -eq 0 ] || tl_note "$@"
+  }
 }
+
+if [ -e "$tl_t.x" ]; then exit 0; fi
+# By 200: the arguments make room for the files of one turn.
+tl_begun=0
+for tl_f do
+  if [ "$tl_begun" -eq 0 ]; then
+    tl_begun=1
+    set --
+  fi
+  if [ -n "$tl_text" ]; then tl_sift "$tl_f" || continue; fi
+  set -- "$@" "$tl_f"
+  [ $# -ge 200 ] || continue
+  tl_look "$@"
+  set --
+done
+[ "$tl_begun" -eq 0 ] || tl_look "$@"
 exit 0
 '

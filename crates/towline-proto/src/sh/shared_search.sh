@@ -17,14 +17,36 @@ tl_s_root() {
   elif [ -f "$tl_at" ]; then
     [ -r "$tl_at" ] && tl_one=$tl_at && return 0
     tl_err=eacces
+  elif [ -p "$tl_at" ]; then
+    tl_err=efifo
   elif [ -e "$tl_at" ]; then
-    tl_err=especial
+    tl_err=edevice
   else
     case $1 in
       /*) tl_f_why "$1" ;;
       *) tl_f_why "${tl_cwd%/}/$1" ;;
     esac
   fi
+  return 1
+}
+
+# tl_s_whole BYTES ARGUMENT...: succeeds if the arguments are that long together. A shell that keeps wide characters (yash) drops
+# those that it cannot read, and a dropped pattern would match everything.
+tl_s_whole() {
+  tl_v=$1
+  shift
+  for tl_arg in "$@"; do tl_v=$((tl_v - ${#tl_arg})); done
+  [ "$tl_v" -eq 0 ] && return 0
+  tl_err=eshell
+  return 1
+}
+
+# tl_s_held FILE: succeeds if the shell can read that list of names (see above).
+tl_s_held() {
+  [ -n "${YASH_VERSION-}" ] || return 0
+  tl_v=$(tr -d '\001-\177' <"$1" | wc -c)
+  [ "$((tl_v))" -eq 0 ] && return 0
+  tl_err=eshell
   return 1
 }
 
@@ -41,7 +63,7 @@ tl_s_errors() {
 }
 
 # tl_s_end ENGINE STATUS IGNORES CUT: the end of every reply: how it was made, where, and what could not be read.
-# IGNORES is 1 if .gitignore was honoured or there is none to honour; CUT is 1 if there may be more.
+# IGNORES is 1 if .gitignore was honoured or there is none to honour; CUT is 1 if there may be more, 2 if it took too long.
 # Then 1 if it was a single file, and how many messages of errors there were.
 tl_s_end() {
   if [ -n "$tl_one" ]; then tl_v=1; else tl_v=0; fi

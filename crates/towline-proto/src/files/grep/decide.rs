@@ -54,7 +54,7 @@ pub(super) fn decide(search: &GrepSearch, listed: &[u8], end: &End) -> Result<Ou
                 outcome.cut |= outcome.counts.len() > search::FILES;
             }
             GrepMode::Content => {
-                let newlines = listed.iter().filter(|byte| **byte == b'\n').count() as u64;
+                let newlines = listed.split(|byte| *byte == b'\n').count() as u64 - 1;
                 let (files, records) = reply::of_ripgrep(listed);
                 // A newline in a path makes the host stop early; then the page cannot tell that there is more.
                 outcome.cut |= newlines >= search.lines() && (search.lines() == LINES || records < search.lines());
@@ -106,13 +106,9 @@ fn decided_lines(search: &GrepSearch, rest: &[u8], undecided: &mut u64) -> Resul
                 line.text = unmarked(&line.text).to_vec();
             }
             let Some(regex) = regex.as_ref().filter(|_| line.matched && !search.ere.exact) else { continue };
-            line.matched = match matches(regex, &line.text) {
-                Some(decided) => decided,
-                None => {
-                    *undecided += 1;
-                    false
-                }
-            };
+            let decided = matches(regex, &line.text);
+            *undecided += u64::from(decided.is_none());
+            line.matched = decided.unwrap_or(false);
         }
         let count = lines.iter().filter(|line| line.matched).count() as u64;
         if count == 0 {

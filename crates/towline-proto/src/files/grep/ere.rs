@@ -289,7 +289,7 @@ impl Writer {
                     self.exact &= set[128..].iter().all(|in_it| *in_it);
                     choices.push(HIGH.to_vec());
                 }
-                self.one_of(choices)
+                self.one_of(&choices)
             }
         }
     }
@@ -317,11 +317,11 @@ impl Writer {
             self.exact = false;
             choices.push([HIGH, b"{2,4}"].concat());
         }
-        self.one_of(choices)
+        self.one_of(&choices)
     }
 
-    fn one_of(&mut self, choices: Vec<Vec<u8>>) -> Part {
-        match choices.as_slice() {
+    fn one_of(&mut self, choices: &[Vec<u8>]) -> Part {
+        match choices {
             // Nothing can match; nothing here is worth the risk of saying so in every dialect.
             [] => self.wider(Part::empty()),
             [one] if one.starts_with(b"[") && one.ends_with(b"]") => Part::new(one.clone(), Level::Atom),

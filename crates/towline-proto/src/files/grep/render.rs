@@ -6,7 +6,7 @@ use towline_base::visible;
 
 use super::decide::Outcome;
 use super::reply::{FileLines, Line};
-use super::{COLUMNS, GrepMode, GrepSearch, LINES, search};
+use super::{COLUMNS, GrepMode, GrepSearch, LINES, SECONDS, search};
 use search::{End, Found, page};
 
 /// Text and notes.
@@ -25,6 +25,11 @@ pub(super) fn render(search: &GrepSearch, mut outcome: Outcome, end: &End) -> Fo
             "The search was cut at {LINES} lines, {} files or {} MiB: there is more. Narrow the pattern, the path or the glob.",
             search::FILES,
             search::REPLY >> 20
+        ));
+    }
+    if end.late {
+        notes.push(format!(
+            "The host has no ripgrep, and the search was stopped after {SECONDS} seconds: not every file was looked at. Narrow the path or the glob."
         ));
     }
     if end.engine == b"binary" {

@@ -63,10 +63,10 @@ fn line(bytes: &[u8]) -> Option<(Line, &[u8])> {
 pub(super) fn of_ripgrep(mut rest: &[u8]) -> (Vec<FileLines>, u64) {
     let mut files: Vec<FileLines> = Vec::new();
     let mut records = 0;
-    while !rest.is_empty() {
-        records += 1;
+    loop {
         if let Some(after) = rest.strip_prefix(b"--\n") {
             rest = after;
+            records += 1;
             continue;
         }
         if let Some((path, after)) = stopped(rest) {
@@ -87,6 +87,7 @@ pub(super) fn of_ripgrep(mut rest: &[u8]) -> (Vec<FileLines>, u64) {
             last.count += u64::from(line.matched);
             last.lines.push(line);
         }
+        records += 1;
         rest = after;
     }
     (files, records)

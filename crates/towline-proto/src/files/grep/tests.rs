@@ -40,32 +40,34 @@ fn answers_read_as_the_native_ones() {
     assert_eq!(answer(GrepRequest { offset: 1, ..one.clone() }, files, END).0, "Found 1 file offset: 1\nm.rs");
     assert_eq!(answer(request("x"), b"", END).0, "No files found");
     let count = GrepRequest { mode: GrepMode::Count, ..request("x") };
-    let counted = b"./sub/n.rs\01\n./m.rs\01\n";
+    let counted = b"./sub/n.rs\x001\n./m.rs\x001\n";
     assert_eq!(answer(count.clone(), counted, END).0, "m.rs:1\nsub/n.rs:1\n\nFound 2 total occurrences across 2 files.");
     assert_eq!(answer(count, b"", END).0, "No matches found");
-    let content = GrepRequest { mode: GrepMode::Content, ..request("x") };
-    let lines = b"./g/one.txt\02-other\n./g/one.txt\03:x\r\n--\n./g/one.txt\09:x\n";
-    let context = GrepRequest { before: 1, ..content.clone() };
+    let by_lines = GrepRequest { mode: GrepMode::Content, ..request("x") };
+    let lines = b"./g/one.txt\x002-other\n./g/one.txt\x003:x\r\n--\n./g/one.txt\x009:x\n";
+    let context = GrepRequest { before: 1, ..by_lines.clone() };
     assert_eq!(answer(context, lines, END).0, "g/one.txt-2-other\ng/one.txt:3:x\n--\ng/one.txt:9:x");
-    let two = GrepRequest { head_limit: 2, ..content.clone() };
-    assert_eq!(answer(two, b"./a\01:x\n./a\02:x\n./a\03:x\n", END).0, "a:1:x\na:2:x\n\n[Showing results with pagination = limit: 2]");
+    let two = GrepRequest { head_limit: 2, ..by_lines.clone() };
+    assert_eq!(answer(two, b"./a\x001:x\n./a\x002:x\n./a\x003:x\n", END).0, "a:1:x\na:2:x\n\n[Showing results with pagination = limit: 2]");
     let single = b"\n\0T rg 0 1 0 1 0\0/w\0\0";
-    assert_eq!(answer(content.clone(), b"./a\01:line a\n./a\03:line b\n", single).0, "1:line a\n3:line b");
-    assert_eq!(answer(GrepRequest { numbers: false, ..content.clone() }, b"./a\01:x\n", END).0, "a:x");
-    assert_eq!(answer(content, b"", END).0, "No matches found");
+    assert_eq!(answer(by_lines.clone(), b"./a\x001:line a\n./a\x003:line b\n", single).0, "1:line a\n3:line b");
+    assert_eq!(answer(GrepRequest { numbers: false, ..by_lines.clone() }, b"./a\x001:x\n", END).0, "a:x");
+    assert_eq!(answer(by_lines, b"", END).0, "No matches found");
 }
 
 #[test]
 fn what_the_host_could_not_do_is_told() {
     let content = GrepRequest { mode: GrepMode::Content, ..request(r"\bx") };
-    let (text, notes) = answer(content.clone(), b"\0./a\01:ax\n2:x\xff\n", b"\n\0T plain 0 0 1 0 3\0/w\0first\0");
+    let (text, notes) = answer(content.clone(), b"\0./a\x001:ax\n2:x\xff\n", b"\n\0T plain 0 0 1 0 3\0/w\0first\0");
     assert_eq!(text, "a:2:x\\xff");
     assert_eq!(notes.len(), 4);
     assert!(notes[0].contains("cut at 10000 lines"), "{notes:?}");
     assert!(notes[1].contains(".gitignore was not honoured"), "{notes:?}");
     assert_eq!(notes[2], "3 files or directories could not be read; the first message: first");
     assert_eq!(notes[3], "1 character that is no printable text is written as \\xHH.");
-    let long = [b"\0./a\01:".as_slice(), &b"y".repeat(DECIDABLE + 1), b"\n"].concat();
+    let (_, notes) = answer(request("x"), b"1 a\0\n", b"\n\0T plain 0 1 2 0 0\0/w\0\0");
+    assert!(notes[0].contains("stopped after 100 seconds"), "{notes:?}");
+    let long = [b"\0./a\x001:".as_slice(), &b"y".repeat(DECIDABLE + 1), b"\n"].concat();
     let (text, notes) = answer(content, &long, b"\n\0T plain 0 1 0 0 0\0/w\0\0");
     assert_eq!(text, "No matches found");
     assert!(notes[0].contains("1 lines are too long"), "{notes:?}");

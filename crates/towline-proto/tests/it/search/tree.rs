@@ -8,27 +8,27 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tempfile::TempDir;
 
 /// Numbers that look random and are the same on each run.
-pub struct Dice(u64);
+pub(super) struct Dice(u64);
 
 impl Dice {
-    pub fn new(seed: u64) -> Self {
+    pub(super) fn new(seed: u64) -> Self {
         Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
     }
 
-    pub fn below(&mut self, bound: usize) -> usize {
+    pub(super) fn below(&mut self, bound: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
         usize::try_from(self.0 % bound as u64).unwrap()
     }
 
-    pub fn pick<'a, T: ?Sized>(&mut self, from: &[&'a T]) -> &'a T {
+    pub(super) fn pick<'a, T: ?Sized>(&mut self, from: &[&'a T]) -> &'a T {
         from[self.below(from.len())]
     }
 }
 
 /// Names that a shell, a glob or a list could trip over.
-pub const NAMES: &[&str] = &[
+pub(super) const NAMES: &[&str] = &[
     "a.rs",
     "b.rs",
     "main.rs",
@@ -93,7 +93,7 @@ const LINES: &[&[u8]] = &[
 const EPOCH: u64 = 1_700_000_000;
 
 /// Makes a tree in a fresh directory.
-pub fn tree(seed: u64) -> TempDir {
+pub(super) fn tree(seed: u64) -> TempDir {
     let root = tempfile::tempdir().unwrap();
     let mut dice = Dice::new(seed);
     let mut directories = vec![root.path().to_path_buf()];
@@ -141,13 +141,13 @@ fn content(dice: &mut Dice) -> Vec<u8> {
 }
 
 /// Sets when a file was changed.
-pub fn stamp(path: &Path, seconds: u64) {
+pub(super) fn stamp(path: &Path, seconds: u64) {
     let time: SystemTime = UNIX_EPOCH + Duration::from_secs(seconds);
     fs::File::options().write(true).open(path).unwrap().set_modified(time).unwrap();
 }
 
 /// A PATH with git and GNU utilities, and without ripgrep.
-pub fn path_with_git() -> String {
+pub(super) fn path_with_git() -> String {
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("path-git");
     fs::create_dir_all(&directory).unwrap();
     for name in "awk cat dd find git grep head ls sh sort stat tr true wc xargs printf env".split(' ') {
