@@ -41,7 +41,7 @@ fn judge(options: &[&str], files: &[PathBuf]) -> Outcome<Vec<String>> {
     if files.is_empty() {
         return Ok(Vec::new());
     }
-    let output = run::command("shellcheck").args(["-f", "gcc"]).args(options).arg("--").args(files).output()?;
+    let output = run::command("shellcheck").args(["-f", "gcc", "--severity=warning"]).args(options).arg("--").args(files).output()?;
     // 1 says that there are findings; more says that it could not do its work.
     if output.status.code().is_none_or(|code| code > 1) {
         return Err(Trouble(format!("shellcheck: {}", String::from_utf8_lossy(&output.stderr))));

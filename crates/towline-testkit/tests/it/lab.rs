@@ -1,3 +1,5 @@
+//! The lab: a real login, private homes, nothing left behind.
+
 use std::path::Path;
 use std::time::Duration;
 

@@ -1,3 +1,5 @@
+//! The relay: exact delay, counted bytes, freeze, cut and refusal.
+
 use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::thread;

@@ -1,3 +1,5 @@
+//! The table of shells, and the one function that quotes a word for all of them.
+
 use towline_testkit::Shells;
 use towline_testkit::shells::quote;
 

@@ -1,3 +1,5 @@
+//! The local transport: the same programs under a pipe.
+
 use towline_testkit::Shells;
 use towline_transport::{End, LocalTransport, Route, Transport};
 

@@ -1,3 +1,5 @@
+//! Control masters: ours, the user's, shared, stale, full, killed.
+
 use std::time::{Duration, Instant};
 
 use towline_base::{Code, HostAlias};

@@ -1,3 +1,5 @@
+//! Short words for the transport's tests.
+
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
