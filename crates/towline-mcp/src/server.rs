@@ -121,12 +121,10 @@ impl<W: Work> Server<W> {
         let ended = tokio::select! {
             biased;
             ended = &mut task => ended,
+            // The service cancels calls when it ends, too, and is told to end only after this token was cancelled: so this
+            // comes first, and only a client that still listens gets the work ended.
             () = self.closing.cancelled() => return self.last_words(task).await,
             () = gone.cancelled() => {
-                // The service cancels calls when it ends, too; only a client that still listens wants the work ended.
-                if self.closing.is_cancelled() {
-                    return self.last_words(task).await;
-                }
                 cancel.cancel();
                 task.await
             }

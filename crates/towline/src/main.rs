@@ -49,7 +49,7 @@ fn within_runtime(cli: Cli) -> Result<u8, Failure> {
         let Cli { common, command } = cli;
         match command {
             Command::Mcp(options) => mcp::serve(&common, options).await,
-            Command::Run(options) => run::command(&setup::engine(&common, None)?, options).await,
+            Command::Run(options) => Box::pin(run::command(&setup::engine(&common, None)?, options)).await,
             Command::Check { host } => check::command(&setup::engine(&common, None)?, &host).await,
             Command::Hosts => small::hosts(&setup::engine(&common, None)?).await,
             Command::Jobs { host } => small::jobs(&setup::engine(&common, None)?, &host).await,

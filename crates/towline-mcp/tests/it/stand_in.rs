@@ -56,7 +56,11 @@ impl Scripted {
                 () = context.cancel.cancelled() => { self.tell("cancelled"); Ok(done("partial", State::Killed("TERM".into()))) }
                 () = context.closing.cancelled() => { self.tell("closing"); Err(Failure::new(Code::LinkLost, "gave up")) }
             },
-            "deaf" => std::future::pending().await,
+            "deaf" => {
+                context.cancel.cancelled().await;
+                self.tell("cancelled");
+                std::future::pending().await
+            }
             "gate" => {
                 let gate = self.gate.clone().expect("the test gave a gate");
                 {

@@ -54,7 +54,7 @@ fn run(lab: &Lab, options: &[&str], command: &str) -> Output {
 fn output_and_exit_status_pass_through() {
     let lab = Lab::start();
     let all: Vec<u8> = (0..=255).collect();
-    let octal: String = all.iter().map(|byte| format!("\\{byte:03o}")).collect();
+    let octal = all.iter().map(|byte| format!("\\{byte:03o}")).collect::<Vec<_>>().concat();
     for (options, command, code, stdout, stderr) in [
         (&[][..], "echo hi", 0, b"hi\n".to_vec(), &b""[..]),
         (&[], "printf out; printf err >&2; exit 3", 3, b"out".to_vec(), b"err"),
