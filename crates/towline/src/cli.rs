@@ -151,6 +151,8 @@ pub(crate) enum Page {
     Config,
     /// The environment variables
     Env,
+    /// Bounds and their reasons.
+    Limits,
 }
 
 #[cfg(test)]

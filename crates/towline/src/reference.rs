@@ -39,6 +39,7 @@ pub(crate) fn page(page: Page) -> String {
         Page::Errors => errors(),
         Page::Config => CONFIG.to_owned(),
         Page::Env => environment(),
+        Page::Limits => limits(),
     }
 }
 
@@ -78,6 +79,16 @@ fn errors() -> String {
     );
     for code in Code::ALL {
         let _ = writeln!(page, "| `{}` | {} | {} |", code.word(), code.meaning().trim(), code.hint());
+    }
+    page
+}
+
+fn limits() -> String {
+    let mut page = String::from(
+        "# Limits\n\nWhat a limit cuts off is always told, with how to get the rest. None of them can be set.\n\n| limit | value | what it bounds, and why |\n|---|---|---|\n",
+    );
+    for limit in towline_base::limits::ALL {
+        let _ = writeln!(page, "| `{}` | {} | {} |", limit.name.to_lowercase(), (limit.value)(), limit.meaning.trim());
     }
     page
 }
