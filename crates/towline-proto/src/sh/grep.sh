@@ -28,12 +28,11 @@ tl_tool_grep() {
   tl_columns=$1 tl_plain=$2 tl_ere=$3 tl_found=$4 tl_trim=$5 tl_late=$6
   shift 6
   tl_t=$TL_TMP/$TL_REQ
-  tl_soh=$(printf '\001') tl_tab=$(printf '\t')
   if [ -n "$tl_one" ] && tl_grep_binary "$tl_one"; then
     tl_s_end binary 0 1 0
     return 0
   fi
-  if [ -n "$tl_base" ] && [ ! -d "./$tl_base" ]; then
+  if [ -z "$tl_one" ] && [ -n "$tl_base" ] && [ ! -d "./$tl_base" ]; then
     tl_s_end plain 0 1 0
     return 0
   fi
@@ -85,11 +84,18 @@ tl_grep_rg() {
   case $tl_want in
     files)
       tl_s_held "$tl_t.l" || return 1
+      tl_grep_marks
       tl_grep_stamps <"$tl_t.l"
       ;;
     *) dd bs=65536 count=32 <"$tl_t.o" 2>/dev/null ;;
   esac
   tl_s_end rg "$tl_status" 1 0
+}
+
+# tl_grep_marks: sets the bytes that lists are parted with.
+tl_grep_marks() {
+  tl_soh=$(printf '\001')
+  tl_tab=$(printf '\t')
 }
 
 # tl_grep_name LINE: sets tl_f to the file that a line of a list means; in a list a newline is written as the byte 1.
@@ -134,6 +140,7 @@ tl_grep_stamps() {
 # tl_grep_plain NAME...: the whole search without ripgrep: which files have lines that may match, then those lines.
 tl_grep_plain() {
   tl_cut=0 tl_from=plain
+  tl_grep_marks
   # GNU and BSD grep can pass over binary files by themselves, which saves reading them.
   tl_grep=-cI
   if [ "$(grep -cI -E -e "$tl_ere" /dev/null 2>/dev/null)" != 0 ]; then

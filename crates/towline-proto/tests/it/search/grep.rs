@@ -1,7 +1,9 @@
 //! Grep: the same answer by ripgrep, by GNU grep, by busybox and by POSIX utilities, in every shell.
 #![expect(clippy::disallowed_methods, reason = "the tests make repositories with git")]
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
@@ -9,7 +11,7 @@ use std::process::Command;
 use towline_proto::files::grep::{GrepMode, GrepRequest, GrepSearch};
 use towline_proto::files::search::Found;
 
-use super::tree::{path_with_git, stamp, tree};
+use super::tree::{Dice, path_with_git, stamp, tree};
 use crate::harness::{Host, SHELLS, World, as_nobody, hosts};
 
 /// How a host searches.
@@ -339,6 +341,7 @@ fn every_shell_gives_the_native_answers() {
         (content("zzz"), "No matches found"),
         (file("one.txt", "line"), "1:line a\n3:line b"),
         (GrepRequest { numbers: false, ..file("one.txt", "line") }, "line a\nline b"),
+        (GrepRequest { glob: Some("no/such/**".to_owned()), ..file("one.txt", "line") }, "1:line a\n3:line b"),
         (GrepRequest { mode: GrepMode::Count, ..file("one.txt", "line") }, "2\n\nFound 2 total occurrences across 1 file."),
         (GrepRequest { mode: GrepMode::Files, ..file("one.txt", "line") }, "Found 1 file\none.txt"),
         (GrepRequest { head_limit: 1, ..file("one.txt", "line") }, "1:line a\n\n[Showing results with pagination = limit: 1]"),
@@ -502,4 +505,122 @@ fn a_search_that_takes_too_long_says_so() {
         let found = search.parse(reply.status, &reply.body).unwrap();
         assert!(found.notes.iter().any(|note| note.contains("stopped after 100 seconds")), "{found:?}");
     }
+}
+
+/// A pattern from a number: pieces that mean something, put together in ways that mostly parse.
+fn random_pattern(dice: &mut Dice) -> String {
+    const PIECES: &[&str] = &[
+        "a",
+        "b",
+        "ab",
+        ".",
+        "[ab]",
+        "[^a]",
+        "[^ab]",
+        r"\d",
+        r"\w",
+        r"\s",
+        r"\S",
+        r"\b",
+        r"\B",
+        "^",
+        "$",
+        "(",
+        ")",
+        "(?:",
+        "|",
+        "*",
+        "+",
+        "?",
+        "{2}",
+        "{1,3}",
+        "*?",
+        "é",
+        "[é-ü]",
+        "[]-]",
+        "[]^]",
+        r"[\^]",
+        r"[\[:]",
+        r"\.",
+        r"\{",
+        "x",
+        " ",
+        "-",
+        r"\x41",
+        r"\pL",
+        "(?i)",
+        "[[:digit:]]",
+        r"[\w-]",
+        "€",
+        r"[\]a]",
+        "(?-u:\\xe9)",
+        "\\u{feff}",
+        "{0}",
+        "[a-]",
+    ];
+    (0..1 + dice.below(6)).map(|_| dice.pick(PIECES)).collect()
+}
+
+#[test]
+fn an_expression_matches_every_line_that_the_pattern_matches() {
+    let root = tempfile::tempdir().unwrap();
+    let mut lines: Vec<Vec<u8>> = [
+        "",
+        "a",
+        "b",
+        "ab",
+        "aab b",
+        "é",
+        "ü é",
+        "x y",
+        "-",
+        "]",
+        "^",
+        "[:",
+        "a1b22",
+        "€",
+        "A.{",
+        "aé b",
+        "\u{a0}",
+        "K\u{212a}",
+        "\tx",
+        "x\r",
+        "_",
+        "ab-ab",
+    ]
+    .iter()
+    .map(|line| line.as_bytes().to_vec())
+    .collect();
+    lines.extend([b"\xe9".to_vec(), b"a\xffb".to_vec(), b"\xc3".to_vec()]);
+    let file = root.path().join("lines");
+    fs::write(&file, lines.join(&b'\n')).unwrap();
+    let mut dice = Dice::new(42);
+    let (mut tried, mut exact_ones) = (0, 0);
+    while tried < 400 {
+        let pattern = random_pattern(&mut dice);
+        let Ok(search) = GrepSearch::new(content(&pattern)) else { continue };
+        let call = search.call();
+        let (ere, exact) = (call.args[12].clone(), call.args[13] != b"10000");
+        let Ok(regex) = regex::bytes::RegexBuilder::new(&pattern).multi_line(true).build() else { continue };
+        let wanted: Vec<usize> = (1..=lines.len()).filter(|number| regex.is_match(&lines[number - 1])).collect();
+        for grep in [&["/usr/bin/grep"][..], &["/usr/bin/busybox", "grep"]] {
+            let output = Command::new(grep[0])
+                .args(&grep[1..])
+                .args(["-n", "-E", "-e"])
+                .arg(OsStr::from_bytes(&ere))
+                .arg(&file)
+                .env("LC_ALL", "C")
+                .output()
+                .unwrap();
+            assert!(output.status.code().unwrap() < 2, "{grep:?} refuses {:?} for {pattern:?}", String::from_utf8_lossy(&ere));
+            let numbers = output.stdout.split(|byte| *byte == b'\n').filter_map(|line| line.split(|byte| *byte == b':').next());
+            let found: Vec<usize> = numbers.filter_map(|number| std::str::from_utf8(number).ok()?.parse().ok()).collect();
+            let missing: Vec<_> = wanted.iter().filter(|number| !found.contains(number)).collect();
+            assert!(missing.is_empty(), "{grep:?} {pattern:?} as {:?}: lines {missing:?}", String::from_utf8_lossy(&ere));
+            assert!(!exact || found == wanted, "{grep:?} {pattern:?} as {:?}: {found:?} and not {wanted:?}", String::from_utf8_lossy(&ere));
+        }
+        tried += 1;
+        exact_ones += usize::from(exact);
+    }
+    assert!(exact_ones > 100 && exact_ones < 300, "{exact_ones} exact ones: the test tries one kind only");
 }
