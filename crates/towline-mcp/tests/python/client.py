@@ -147,7 +147,7 @@ async def jobs(agent):
     )
     job = STATUS.match(text.split("\n")[-1])
     job = job[2] if job else "000000"
-    await expect("Jobs lists it", "Jobs", lambda t: job in t)
+    await expect("Jobs lists it", "Jobs", lambda t: job in t and "echo begun" in t)
     await expect(
         "JobOutput waits for the end", "JobOutput", lambda t: t.startswith("begun\nover\n") and "[exit 0" in t,
         id=job, wait_for="end",
