@@ -122,6 +122,9 @@ pub struct OutputSlice {
     pub offset: u64,
     /// The bytes.
     pub bytes: Vec<u8>,
+    /// Where the next slice begins; it can lie behind `offset` by more than `bytes` are, since a mark of towline's own between a
+    /// command's output and that of its background jobs is not shown.
+    pub next: u64,
     /// Bytes of the stream so far.
     pub total: u64,
     /// Bytes that the host dropped beyond its cap.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use towline_base::{Code, ExecutionId, Failure, Handle, SessionName, limits};
 use towline_proto::Request;
-use towline_proto::outcome::{Report, Slice, Standing, Why, parse_slice};
+use towline_proto::outcome::{Mark, Report, Slice, Standing, Why, parse_slice};
 use towline_proto::recovery::{Ends, Finish, Outcome, Trouble};
 use towline_proto::request::{Output, Run};
 
@@ -204,7 +204,10 @@ fn finished(handle: &Handle, id: &ExecutionId, outcome: Outcome, bash: &Bash) ->
             format!("cwd: {cwd:?} is not a directory that can be entered on the host; nothing was run."),
         ));
     }
-    let mut notes = notes::of_marks(&report.marks);
+    // A copy's shell ends with its command; only a session's is replaced.
+    let told: Vec<Mark> =
+        report.marks.iter().copied().filter(|mark| bash.place == Place::Session || *mark != Mark::ShellReplaced).collect();
+    let mut notes = notes::of_marks(&told);
     if rebuilt {
         notes.push("the link to the host was lost and rebuilt while this command ran; nothing was run twice.".to_owned());
     }

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::OnceCell;
+use tokio::task::JoinHandle;
 use towline_base::{Code, Failure, Handle, HostAlias, SessionName};
 use towline_proto::Request;
 use towline_proto::files::{ToolCall, ToolReply};
@@ -86,16 +87,16 @@ impl Host {
         }
     }
 
-    /// Tells the host what was answered; nobody waits for it.
-    pub(crate) fn acknowledge(&self) {
+    /// Tells the host what was answered. The task may be left alone: nothing depends on it but what is announced later.
+    pub(crate) fn acknowledge(&self) -> Option<JoinHandle<()>> {
         let read = self.answered.lock().map(|mut answered| std::mem::take(&mut *answered)).unwrap_or_default();
         if read.is_empty() {
-            return;
+            return None;
         }
         let line = self.line.clone();
-        tokio::spawn(async move {
+        Some(tokio::spawn(async move {
             let _ = line.call(Request::Ack(read), SESSION_WAIT).await;
-        });
+        }))
     }
 
     /// Notes of what an earlier towline of this conversation left running or unread; asked once, beside the first call.

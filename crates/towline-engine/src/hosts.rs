@@ -23,6 +23,8 @@ use crate::output::body_of;
 
 /// Hosts that one engine knows at a time: each is a connection and memory.
 const MOST_HOSTS: usize = 64;
+/// How long closing waits for the hosts to hear what was read: a client that stops towline does not wait.
+const CLOSE_WAIT: Duration = Duration::from_millis(250);
 /// How long ending a session or a connection may take.
 const END_WAIT: Duration = Duration::from_secs(20);
 
@@ -143,7 +145,15 @@ impl Hosts {
     }
 
     pub(crate) async fn close(&self) {
-        self.lock().clear();
+        let known = std::mem::take(&mut *self.lock());
+        let last_words: Vec<_> = known.values().filter_map(|known| known.host.acknowledge()).collect();
+        let told = async {
+            for task in last_words {
+                let _ = task.await;
+            }
+        };
+        let _ = tokio::time::timeout(CLOSE_WAIT, told).await;
+        drop(known);
         // The lines' tasks end with their last handle; this lets them do it.
         tokio::task::yield_now().await;
     }

@@ -114,7 +114,7 @@ impl Inner {
         } else {
             (alias.clone(), self.hosts.get(&alias)?)
         };
-        host.acknowledge();
+        drop(host.acknowledge());
         let news = host.news(&context.own_session);
         host.begin(session, context).await?;
         let named = call.session.as_ref();

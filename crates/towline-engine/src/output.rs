@@ -142,6 +142,7 @@ fn answer(job: &JobOutput, slice: Slice, offset: u64, bytes: Vec<u8>, waited: Op
         duration: duration_of(&slice.report),
         cwd: slice.report.cwd,
         offset,
+        next: slice.offset + slice.bytes.len() as u64,
         bytes,
         total: slice.total,
         dropped: slice.dropped,

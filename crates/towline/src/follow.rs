@@ -66,7 +66,7 @@ impl Follower {
         // What was seen before is not shown again, should an answer begin earlier than it was asked to.
         let seen = usize::try_from(self.offset.saturating_sub(slice.offset)).unwrap_or(usize::MAX).min(slice.bytes.len());
         step.print = slice.bytes[seen..].to_vec();
-        self.offset += step.print.len() as u64;
+        self.offset = slice.next.max(self.offset);
         let all = self.offset >= slice.total || slice.bytes.is_empty();
         match slice.state {
             State::Exited(_) | State::Killed(_) | State::Lost(_) if all => {
@@ -145,7 +145,18 @@ mod tests {
     fn slice(state: State, offset: u64, bytes: &[u8], total: u64) -> OutputSlice {
         let id = Handle::parse("k3f9xx").expect("a handle");
         let (duration, cwd, waited) = (None, None, None);
-        OutputSlice { id, state, duration, cwd, offset, bytes: bytes.to_vec(), total, dropped: 0, waited }
+        OutputSlice {
+            id,
+            state,
+            duration,
+            cwd,
+            offset,
+            next: offset + bytes.len() as u64,
+            bytes: bytes.to_vec(),
+            total,
+            dropped: 0,
+            waited,
+        }
     }
 
     #[test]

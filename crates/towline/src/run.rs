@@ -227,7 +227,8 @@ mod tests {
             let offset = job.offset.unwrap_or_default();
             let bytes = all[usize::try_from(offset).expect("small")..].to_vec();
             let (total, duration, cwd, waited) = (all.len() as u64, None, None, None);
-            let slice = OutputSlice { id: job.id, state, duration, cwd, offset, bytes, total, dropped: 0, waited };
+            let next = offset + bytes.len() as u64;
+            let slice = OutputSlice { id: job.id, state, duration, cwd, offset, next, bytes, total, dropped: 0, waited };
             Ok(Answer { body: Body::JobOutput(slice), notes: Vec::new() })
         }
 

@@ -188,7 +188,8 @@ pub(super) fn slice(of: &OutputSlice, stream: &str, notes: &[String]) -> String 
         let word = if of.total == 0 { "(no output)" } else { "(no output from there on)" };
         word.clone_into(&mut text);
     }
-    let end = of.offset + shown as u64;
+    // What was cut for this answer's size begins where it was cut; else the next slice begins where the host says.
+    let end = if shown < of.bytes.len() { of.offset + shown as u64 } else { of.next };
     let mut all: Vec<String> = marks(marked).into_iter().collect();
     if end < of.total && (of.offset > 0 || shown < of.bytes.len()) {
         let option = if stream == "stdout" { String::new() } else { format!(" stream={stream}") };

@@ -156,7 +156,18 @@ fn an_answer_stays_within_its_budget_whatever_the_bytes() {
 
 fn slice(bytes: &[u8], offset: u64, total: u64) -> OutputSlice {
     let (duration, cwd) = (Some(Duration::from_secs(61)), None);
-    OutputSlice { id: id(), state: State::Running, duration, cwd, offset, bytes: bytes.to_vec(), total, dropped: 0, waited: None }
+    OutputSlice {
+        id: id(),
+        state: State::Running,
+        duration,
+        cwd,
+        offset,
+        next: offset + bytes.len() as u64,
+        bytes: bytes.to_vec(),
+        total,
+        dropped: 0,
+        waited: None,
+    }
 }
 
 #[test]
