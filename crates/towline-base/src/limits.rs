@@ -43,6 +43,8 @@ limits! {
     IDLE_SILENCE: Duration = Duration::from_secs(28);
     /// First pause before connecting again after a link was lost: a waiting call should hardly notice a blip.
     FIRST_PAUSE: Duration = Duration::from_millis(100);
+    /// Longest pause before connecting again after an attempt that reached no sshd: a waiting call goes on within a second of the link.
+    UNREACHED_PAUSE: Duration = Duration::from_millis(800);
     /// Longest pause before connecting again: below sshd's MaxStartups and PerSourcePenalties with room for others.
     LONGEST_PAUSE: Duration = Duration::from_secs(5);
     /// Characters of output in one answer: what clients show a model without cutting.

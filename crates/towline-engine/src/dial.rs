@@ -3,11 +3,11 @@
 use std::sync::Mutex;
 use std::time::Instant;
 
-use towline_base::{Code, Failure, limits};
+use towline_base::{Failure, limits};
 use towline_proto::recovery::Trouble;
 use towline_transport::{Destination, Route, Transport, TransportError};
 
-use crate::line::{Dial, Wire};
+use crate::line::{Dial, Ending, Wire};
 
 /// One destination over one transport.
 pub(crate) struct Dialler {
@@ -39,11 +39,10 @@ impl Dial for Dialler {
         let end = move || -> crate::line::End {
             Box::pin(async move {
                 match control.wait().await {
-                    towline_transport::End::Failed(error) => trouble(error),
+                    towline_transport::End::Failed(error) => Ending::Failed(trouble(error)),
                     towline_transport::End::Exited(status) => {
                         let (words, _) = towline_base::visible::to_text(control.stderr().trim_ascii());
-                        let text = format!("the remote program ended with status {status}: {words}");
-                        Trouble { code: Code::LinkLost, text, hint: None }
+                        Ending::Exited(format!("the remote program ended with status {status}: {words}"))
                     }
                 }
             })

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use towline_base::env::{self, Variable};
 use towline_base::{Code, Failure, HostAlias, SessionName};
 use towline_proto::Request;
+use towline_proto::recovery::Timing;
 use towline_transport::{ConnectOptions, Destination, LocalTransport, SshSettings, SshTransport, Transport};
 
 use crate::action::{Connect, Disconnect};
@@ -18,7 +19,7 @@ use crate::answer::{Answer, Body};
 use crate::context::{Settings, Way};
 use crate::dial::Dialler;
 use crate::host::Host;
-use crate::line::{LineDriver, TIMING};
+use crate::line::LineDriver;
 use crate::output::body_of;
 
 /// Hosts that one engine knows at a time: each is a connection and memory.
@@ -30,6 +31,7 @@ const END_WAIT: Duration = Duration::from_secs(20);
 
 pub(crate) struct Hosts {
     transport: Transport,
+    timing: Timing,
     known: Mutex<BTreeMap<HostAlias, Known>>,
     begin_in: Option<String>,
 }
@@ -40,7 +42,7 @@ struct Known {
 }
 
 impl Hosts {
-    pub(crate) fn new(settings: Settings) -> Self {
+    pub(crate) fn new(settings: Settings, timing: Timing) -> Self {
         let begin_in = settings.cwd.clone();
         let transport = match settings.reach {
             Way::Ssh => {
@@ -50,7 +52,7 @@ impl Hosts {
             }
             Way::Local { home, env } => Transport::Local(LocalTransport::new(home, env)),
         };
-        Self { transport, known: Mutex::default(), begin_in }
+        Self { transport, timing, known: Mutex::default(), begin_in }
     }
 
     /// The host of this name.
@@ -85,7 +87,7 @@ impl Hosts {
         if known.len() >= MOST_HOSTS {
             return Err(Failure::new(Code::TooLarge, format!("host: {MOST_HOSTS} hosts are in use already.")).hint("Disconnect from one."));
         }
-        let line = LineDriver::start(Dialler::new(self.transport.clone(), destination.clone()), TIMING);
+        let line = LineDriver::start(Dialler::new(self.transport.clone(), destination.clone()), self.timing);
         let host = Arc::new(Host::new(name.clone(), line, self.begin_in.clone()));
         known.insert(name.clone(), Known { host: host.clone(), destination });
         Ok(host)

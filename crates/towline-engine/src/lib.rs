@@ -28,6 +28,7 @@ use towline_policy::Permit;
 pub use action::{Action, Call};
 pub use answer::{Answer, Body};
 pub use towline_policy::{Reach, Rules};
+pub use towline_proto::recovery::Timing;
 
 pub use context::{Context, Progress, Settings, Way};
 
@@ -59,12 +60,18 @@ impl Engine {
     /// An engine with these settings; connects to nothing yet and reads no file that is not its own.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
+        Self::with_timing(settings, line::TIMING)
+    }
+
+    /// An engine whose lines go by other times; for tests that cannot wait as long as people do.
+    #[must_use]
+    pub fn with_timing(settings: Settings, timing: Timing) -> Self {
         let inner = Inner {
             rules: settings.rules,
             files: Files::new(&settings.state_dir),
             events: Events::new(&settings.state_dir),
             calls: AtomicU64::new(1),
-            hosts: Hosts::new(settings),
+            hosts: Hosts::new(settings, timing),
         };
         Self(Arc::new(inner))
     }

@@ -27,6 +27,7 @@ pub(crate) const TIMING: Timing = Timing {
     idle_heartbeat: limits::IDLE_HEARTBEAT,
     idle_silence: limits::IDLE_SILENCE,
     first_pause: limits::FIRST_PAUSE,
+    unreached_pause: limits::UNREACHED_PAUSE,
     longest_pause: limits::LONGEST_PAUSE,
 };
 
@@ -41,7 +42,15 @@ pub(crate) struct Wire {
 }
 
 /// The future that tells why a channel ended.
-pub(crate) type End = std::pin::Pin<Box<dyn Future<Output = Trouble> + Send>>;
+pub(crate) type End = std::pin::Pin<Box<dyn Future<Output = Ending> + Send>>;
+
+/// How a channel ended.
+pub(crate) enum Ending {
+    /// What ran at its other end did, and this is told of it.
+    Exited(String),
+    /// The channel itself was lost.
+    Failed(Trouble),
+}
 
 /// Whoever can open channels to one host.
 pub(crate) trait Dial: Send + Sync + 'static {
@@ -143,39 +152,54 @@ impl<D: Dial> Driver<D> {
     async fn run(mut self, mut inbox: mpsc::UnboundedReceiver<Message>) {
         loop {
             let tick = self.line.next_tick().map(|at| self.born + at);
-            let event = tokio::select! {
+            tokio::select! {
                 message = inbox.recv() => match message {
+                    Some(message) => self.take(message),
                     None => break,
-                    Some(Message::Event(event)) => event,
-                    Some(Message::Forget(call)) => {
-                        self.answers.remove(&call);
-                        Event::Forget(call)
-                    }
-                    Some(Message::Call { call, request, deadline, answer }) => {
-                        self.answers.insert(call, answer);
-                        Event::Call { call, request, deadline }
-                    }
-                    Some(Message::Writer(epoch, writer)) => {
-                        if let Some(lane) = self.lanes.get_mut(&epoch) {
-                            lane.writer = Some(writer);
-                        }
-                        continue;
-                    }
                 },
-                () = until(tick) => Event::Tick,
-            };
-            let lost = matches!(event, Event::Tick);
-            let effects = self.line.handle(self.born.elapsed(), event);
-            for effect in effects {
-                self.carry_out(effect, lost);
-            }
-            let hello = self.line.hello();
-            if self.hello.borrow().as_ref() != hello {
-                self.hello.send_replace(hello.cloned());
+                () = until(tick) => {
+                    // What came before the clock is heard before it.
+                    for _ in 0..inbox.len() {
+                        if let Ok(message) = inbox.try_recv() {
+                            self.take(message);
+                        }
+                    }
+                    self.happens(Event::Tick);
+                }
             }
         }
         for lane in self.lanes.values() {
             lane.reader.abort();
+        }
+    }
+
+    fn take(&mut self, message: Message) {
+        match message {
+            Message::Event(event) => self.happens(event),
+            Message::Forget(call) => {
+                self.answers.remove(&call);
+                self.happens(Event::Forget(call));
+            }
+            Message::Call { call, request, deadline, answer } => {
+                self.answers.insert(call, answer);
+                self.happens(Event::Call { call, request, deadline });
+            }
+            Message::Writer(epoch, writer) => {
+                if let Some(lane) = self.lanes.get_mut(&epoch) {
+                    lane.writer = Some(writer);
+                }
+            }
+        }
+    }
+
+    fn happens(&mut self, event: Event) {
+        let by_clock = matches!(event, Event::Tick);
+        for effect in self.line.handle(self.born.elapsed(), event) {
+            self.carry_out(effect, by_clock);
+        }
+        let hello = self.line.hello();
+        if self.hello.borrow().as_ref() != hello {
+            self.hello.send_replace(hello.cloned());
         }
     }
 
@@ -248,7 +272,11 @@ async fn serve_lane<D: Dial>(dial: Arc<D>, epoch: Epoch, outbox: mpsc::WeakUnbou
     sending.abort();
     let trouble = match trouble {
         Some(trouble) => trouble,
-        None => tokio::time::timeout(Duration::from_secs(2), end()).await.unwrap_or_else(|_| ended()),
+        None => match tokio::time::timeout(Duration::from_secs(2), end()).await {
+            Ok(Ending::Exited(text)) => Trouble { code: Code::LinkLost, text, hint: None },
+            Ok(Ending::Failed(trouble)) => trouble,
+            Err(_) => ended(),
+        },
     };
     tell(Event::Down(epoch, trouble));
 }
@@ -289,7 +317,15 @@ async fn listen(
                     let text = format!("the host has no usable place for towline's state: {}", String::from_utf8_lossy(&frame.payload));
                     return Some(Trouble { code: Code::HostState, text, hint: None });
                 }
-                _ => Event::Said(epoch, frame),
+                Tag::Body
+                | Tag::Reply
+                | Tag::Out
+                | Tag::OutTail
+                | Tag::Err
+                | Tag::ErrTail
+                | Tag::Outcome
+                | Tag::Standing
+                | Tag::Refused => Event::Said(epoch, frame),
             };
             outbox.upgrade()?.send(Message::Event(event)).ok()?;
         }
@@ -320,15 +356,15 @@ fn not_in_time(what: &str) -> Trouble {
     Trouble { code: Code::ConnectTimeout, text: format!("{what} took more than {} s", limits::CONNECT.as_secs()), hint: None }
 }
 
-/// The channel ended before the program said anything: ssh's own words if it has some, else what the shell printed.
-fn ended_early(trouble: Trouble, decoder: &Decoder) -> Trouble {
-    let noise = decoder.noise();
-    if trouble.code == Code::SshFailed || trouble.code == Code::LinkLost {
-        let (noise, _) = towline_base::visible::to_text(noise.trim().as_bytes());
-        let text = format!("the login shell on the host did not start the remote program ({}); it printed: {noise:?}", trouble.text);
-        return Trouble { code: Code::RemoteShell, text, hint: None };
-    }
-    trouble
+/// The channel ended before the program said anything: ssh's own words if it was ssh, else what the shell printed.
+fn ended_early(ending: Ending, decoder: &Decoder) -> Trouble {
+    let text = match ending {
+        Ending::Failed(trouble) => return trouble,
+        Ending::Exited(text) => text,
+    };
+    let (noise, _) = towline_base::visible::to_text(decoder.noise().trim().as_bytes());
+    let text = format!("the login shell on the host did not start the remote program ({text}); it printed: {noise:?}");
+    Trouble { code: Code::RemoteShell, text, hint: None }
 }
 
 fn silent_shell(decoder: &Decoder) -> Trouble {

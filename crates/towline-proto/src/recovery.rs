@@ -5,37 +5,20 @@
 //! because it changes nothing; whatever else was sent is never sent again. Every call gets exactly one [`Effect::Finish`].
 //! Leaves out: who connects, and how an answer is shown.
 
-use std::collections::BTreeMap;
+mod words;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{Hash, Hasher};
 use std::time::Duration;
 
 use towline_base::{Code, Handle};
 
+pub use words::{CallId, Effect, Ends, Epoch, Event, Finish, Outcome, Timing, Trouble};
+
 use crate::Request;
 use crate::frame::{Frame, Tag};
-use crate::outcome::{self, Hello, Report, Standing};
+use crate::outcome::{self, Hello, Standing};
 use crate::request::Output;
-
-/// A call of the line's user; unique per line.
-pub type CallId = u64;
-/// A lane, counted from 1; what an older one still says is not heard.
-pub type Epoch = u64;
-
-/// The times by which the machine goes.
-#[derive(Clone, Copy, Debug)]
-pub struct Timing {
-    /// How often a line with waiting calls is asked for a sign of life.
-    pub heartbeat: Duration,
-    /// Silence after which a line with waiting calls is dead.
-    pub silence: Duration,
-    /// How often an idle line is asked.
-    pub idle_heartbeat: Duration,
-    /// Silence after which an idle line is dead.
-    pub idle_silence: Duration,
-    /// First pause before connecting again; doubles up to the longest.
-    pub first_pause: Duration,
-    /// Longest pause: long enough for `MaxStartups` and `PerSourcePenalties`.
-    pub longest_pause: Duration,
-}
 
 /// What may be done with a request whose lane was lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,138 +54,7 @@ fn again(request: &Request) -> Again {
     }
 }
 
-/// What happens to the machine.
 #[derive(Clone, Debug)]
-pub enum Event {
-    /// Somebody calls; the answer must come by `deadline`.
-    Call {
-        /// Its id.
-        call: CallId,
-        /// What it asks.
-        request: Box<Request>,
-        /// When it must have been answered.
-        deadline: Duration,
-    },
-    /// Somebody no longer wants an answer; nothing is said to the host.
-    Forget(CallId),
-    /// A lane said hello.
-    Up(Epoch, Hello),
-    /// A lane said something.
-    Said(Epoch, Frame),
-    /// A lane ended, or could not be had.
-    Down(Epoch, Trouble),
-    /// Time passed.
-    Tick,
-    /// The user wants the lane closed when nothing needs it.
-    Release,
-}
-
-/// Why a lane is not there.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Trouble {
-    /// What kind.
-    pub code: Code,
-    /// In words, with what ssh said.
-    pub text: String,
-    /// What to do, if it is not what the code says.
-    pub hint: Option<String>,
-}
-
-impl Trouble {
-    /// Whether trying again soon cannot help: a person has to do something.
-    fn lasting(&self) -> bool {
-        matches!(
-            self.code,
-            Code::BadHost
-                | Code::BadInput
-                | Code::HostKeyUnknown
-                | Code::HostKeyChanged
-                | Code::AuthRejected
-                | Code::AuthPrompt
-                | Code::SshConfig
-                | Code::MissingProgram
-                | Code::RemoteShell
-                | Code::Protocol
-                | Code::HostState
-                | Code::Forbidden
-        )
-    }
-}
-
-/// What is to be done.
-#[derive(Clone, Debug)]
-pub enum Effect {
-    /// Open a lane.
-    Open(Epoch),
-    /// Give a lane up; it is not listened to any more.
-    Close(Epoch),
-    /// Send bytes on a lane.
-    Send(Epoch, Vec<u8>),
-    /// Answer a call.
-    Finish(CallId, Finish),
-}
-
-/// How a call ends.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Finish {
-    /// The host replied.
-    Reply {
-        /// The reply's status.
-        status: u8,
-        /// Its body.
-        body: Vec<u8>,
-    },
-    /// An execution's outcome came.
-    Outcome(Box<Outcome>),
-    /// The host refused the request to run: its word.
-    Refused(String),
-    /// No lane could be had; nothing was sent.
-    NotSent(Trouble),
-    /// It was sent, and what became of it is not known.
-    Unknown {
-        /// How the link stands.
-        trouble: Option<Trouble>,
-        /// Since when it is down, if it is.
-        down_since: Option<Duration>,
-    },
-    /// The deadline came over a link that is up: an execution goes on, a reply did not come.
-    Late,
-}
-
-/// An outcome with the output that came with it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Outcome {
-    /// How the execution stands.
-    pub report: Report,
-    /// Standard output.
-    pub out: Ends,
-    /// Standard error, if it was kept apart.
-    pub err: Ends,
-    /// Whether a lane was lost while the call waited.
-    pub rebuilt: bool,
-}
-
-/// The ends of a stream.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Ends {
-    /// From the beginning.
-    pub head: Vec<u8>,
-    /// From the end, with the sizes `<total> <dropped>` on a line before it; empty if `head` is all.
-    pub tail: Vec<u8>,
-}
-
-impl Ends {
-    /// Bytes of the stream and bytes dropped by the cap, and the tail itself; `None` if `head` is all.
-    #[must_use]
-    pub fn split_tail(&self) -> Option<(u64, u64, &[u8])> {
-        let end = self.tail.iter().position(|byte| *byte == b'\n')?;
-        let line = std::str::from_utf8(&self.tail[..end]).ok()?;
-        let (total, dropped) = line.split_once(' ')?;
-        Some((total.parse().ok()?, dropped.parse().ok()?, &self.tail[end + 1..]))
-    }
-}
-
-#[derive(Debug)]
 struct Waiting {
     request: Box<Request>,
     deadline: Duration,
@@ -212,22 +64,33 @@ struct Waiting {
     out: Ends,
     err: Ends,
     rebuilt: bool,
+    /// When it was asked.
+    since: Duration,
+    /// The lane was in the middle of telling this execution's outcome when it was asked for it: the call waits for the next telling.
+    came_late: bool,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum State {
     /// No lane, and none is wanted.
     Idle,
     /// A lane is being opened.
     Opening,
     /// A lane is there.
-    Up { heard: Duration, asked: Option<Duration> },
+    Up { heard: Duration, asked: Option<Asked> },
     /// The next attempt waits.
     Resting { until: Duration },
 }
 
+/// Pings that were not answered yet.
+#[derive(Clone, Copy, Debug, Hash)]
+struct Asked {
+    first: Duration,
+    last: Duration,
+}
+
 /// A line: at most one lane at a time, and the calls that wait on it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Line {
     timing: Timing,
     state: State,
@@ -239,12 +102,18 @@ pub struct Line {
     trouble: Option<Trouble>,
     next_number: u64,
     hello: Option<Hello>,
+    /// Since when there is always a call that waits.
+    busy_since: Option<Duration>,
+    /// Executions whose output this lane has begun to send and whose outcome it has not: who asks now has missed a part.
+    telling: BTreeSet<String>,
 }
 
 /// Numbers at and above this one are the machine's own pings; calls use their own id as number.
 const PINGS_FROM: u64 = 1 << 40;
 /// Bytes that one call may collect; more is a broken or hostile host.
 const COLLECT_BYTES: usize = towline_base::limits::REPLY_BYTES;
+/// Outcomes that a lane may be in the middle of telling; more is a broken or hostile host.
+const TELLING: usize = 1000;
 
 impl Line {
     /// A line without a lane.
@@ -260,6 +129,8 @@ impl Line {
             trouble: None,
             next_number: PINGS_FROM,
             hello: None,
+            busy_since: None,
+            telling: BTreeSet::new(),
         }
     }
 
@@ -272,6 +143,12 @@ impl Line {
         }
     }
 
+    /// The number of the newest lane.
+    #[must_use]
+    pub fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
     /// When [`Event::Tick`] is needed next; `None` if nothing is to be done before another event.
     #[must_use]
     pub fn next_tick(&self) -> Option<Duration> {
@@ -280,8 +157,8 @@ impl Line {
             State::Idle | State::Opening => None,
             State::Resting { until } => Some(until),
             State::Up { heard, asked } => {
-                let (beat, silence) = self.beat();
-                Some((asked.unwrap_or(heard) + beat).min(heard + silence))
+                let watch = self.watch(heard, asked);
+                Some(watch.ask.min(watch.dead))
             }
         };
         deadline.into_iter().chain(state).min()
@@ -292,9 +169,8 @@ impl Line {
         let mut effects = Vec::new();
         match event {
             Event::Call { call, request, deadline } => {
-                let waiting =
-                    Waiting { request, deadline, sent: None, body: Vec::new(), out: Ends::default(), err: Ends::default(), rebuilt: false };
-                self.calls.insert(call, waiting);
+                self.calls.insert(call, Waiting::new(request, now, deadline));
+                self.busy_since.get_or_insert(now);
                 match self.state {
                     State::Up { .. } => self.send(call, now, &mut effects),
                     State::Idle => self.open(&mut effects),
@@ -303,7 +179,10 @@ impl Line {
             }
             Event::Forget(call) => {
                 self.calls.remove(&call);
+                self.rest();
             }
+            // A lane says hello once; what a second one would do, no honest host asks for.
+            Event::Up(epoch, _) if epoch == self.epoch && !matches!(self.state, State::Opening) => {}
             Event::Up(epoch, hello) if epoch == self.epoch => self.on_up(now, hello, &mut effects),
             Event::Said(epoch, frame) if epoch == self.epoch => self.on_frame(now, frame, &mut effects),
             Event::Down(epoch, trouble) if epoch == self.epoch => self.on_down(now, trouble, &mut effects),
@@ -327,41 +206,41 @@ impl Line {
         effects.push(Effect::Open(self.epoch));
     }
 
-    fn beat(&self) -> (Duration, Duration) {
+    /// When a lane is to be asked for a sign of life, and when it is dead without one.
+    fn watch(&self, heard: Duration, asked: Option<Asked>) -> Watch {
+        let Some(busy_since) = self.busy_since else {
+            let ask = asked.map_or(heard, |asked| asked.last) + self.timing.idle_heartbeat;
+            return Watch { ask, dead: heard + self.timing.idle_silence };
+        };
+        // Silence counts from the first time at which somebody could expect a word: a quiet line is not dead when it is called.
+        let expected = heard.max(asked.map_or(busy_since, |asked| asked.first.min(busy_since)));
+        let ask = asked.map_or(expected, |asked| asked.last.max(expected)) + self.timing.heartbeat;
+        Watch { ask, dead: expected + self.timing.silence }
+    }
+
+    /// Nobody waits any more.
+    fn rest(&mut self) {
         if self.calls.is_empty() {
-            (self.timing.idle_heartbeat, self.timing.idle_silence)
-        } else {
-            (self.timing.heartbeat, self.timing.silence)
+            self.busy_since = None;
         }
     }
 
     fn send(&mut self, call: CallId, now: Duration, effects: &mut Vec<Effect>) {
+        let telling = self.calls.get(&call).and_then(|waiting| awaited(&waiting.request)).is_some_and(|key| self.telling.contains(key));
         let Some(waiting) = self.calls.get_mut(&call) else { return };
         waiting.rebuilt |= waiting.sent.is_some();
         waiting.sent = Some(self.epoch);
+        waiting.came_late = telling;
         // What an older lane brought of an answer is brought again from the beginning.
         waiting.body.clear();
         waiting.out = Ends::default();
         waiting.err = Ends::default();
-        let mut bytes = waiting.request.encode(call);
-        if let Request::Run(run) = &*waiting.request
-            && run.background
-        {
-            // Nobody waits for its outcome; a look at its record in the same breath tells that it was taken.
-            bytes.extend(look(run.handle.clone()).encode(call));
-        }
-        effects.push(Effect::Send(self.epoch, bytes));
-        // A line that was quiet while nobody waited may be dead: the first call asks at once.
-        if let State::Up { heard, asked: asked @ None } = &mut self.state
-            && now.saturating_sub(*heard) > self.timing.heartbeat
-        {
-            *heard = now;
-            *asked = None;
-        }
+        effects.push(Effect::Send(self.epoch, waiting.bytes(call, now)));
     }
 
     fn on_up(&mut self, now: Duration, hello: Hello, effects: &mut Vec<Effect>) {
         self.state = State::Up { heard: now, asked: None };
+        self.telling.clear();
         self.hello = Some(hello);
         self.failures = 0;
         self.down_since = None;
@@ -382,17 +261,17 @@ impl Line {
             let finish = match waiting.sent {
                 // Never sent: a first connection that fails says so at once, in ssh's own words.
                 None if !was_up && (lasting || self.hello.is_none() || self.long_down(now)) => Some(Finish::NotSent(trouble.clone())),
-                None => None,
                 Some(_) if lasting || again(&waiting.request) == Again::Never => {
                     Some(Finish::Unknown { trouble: Some(trouble.clone()), down_since: self.down_since })
                 }
-                Some(_) => None,
+                None | Some(_) => None,
             };
             ended.extend(finish.map(|finish| (*call, finish)));
         }
         for (call, finish) in ended {
             self.finish(call, finish, effects);
         }
+        let pause = self.pause(&trouble);
         self.trouble = Some(trouble);
         // What comes late from the lost lane is not for us.
         self.epoch += 1;
@@ -400,7 +279,7 @@ impl Line {
             self.down_since = None;
             State::Idle
         } else {
-            State::Resting { until: now + self.pause() }
+            State::Resting { until: now + pause }
         };
     }
 
@@ -409,9 +288,9 @@ impl Line {
         self.down_since.is_none_or(|since| now.saturating_sub(since) > self.timing.silence)
     }
 
-    fn pause(&self) -> Duration {
+    fn pause(&self, trouble: &Trouble) -> Duration {
         let doubled = self.timing.first_pause.saturating_mul(1 << self.failures.min(16));
-        doubled.min(self.timing.longest_pause)
+        doubled.min(if trouble.unreached() { self.timing.unreached_pause } else { self.timing.longest_pause })
     }
 
     fn on_tick(&mut self, now: Duration, effects: &mut Vec<Effect>) {
@@ -419,7 +298,7 @@ impl Line {
         for call in late {
             let sent = self.calls.get(&call).is_some_and(|waiting| waiting.sent.is_some());
             let finish = match (&self.state, sent) {
-                (State::Up { heard, .. }, true) if now.saturating_sub(*heard) < self.timing.silence => Finish::Late,
+                (State::Up { heard, asked }, true) if now < self.watch(*heard, *asked).dead => Finish::Late,
                 (_, true) => Finish::Unknown { trouble: self.trouble.clone(), down_since: self.down_since },
                 (_, false) => Finish::NotSent(self.trouble.clone().unwrap_or_else(|| Trouble {
                     code: Code::ConnectTimeout,
@@ -429,25 +308,32 @@ impl Line {
             };
             self.finish(call, finish, effects);
         }
-        let (beat, silence) = self.beat();
         match self.state {
-            State::Up { heard, .. } if now >= heard + silence => {
-                let text = format!("the link has been silent for {} s", now.saturating_sub(heard).as_secs());
-                self.on_down(now, Trouble { code: Code::LinkLost, text, hint: None }, effects);
-            }
-            State::Up { heard, asked } if now >= asked.unwrap_or(heard) + beat => {
-                self.next_number += 1;
-                effects.push(Effect::Send(self.epoch, Request::Ping.encode(self.next_number)));
-                self.state = State::Up { heard, asked: Some(now) };
-            }
+            State::Up { heard, asked } => self.on_tick_while_up(now, heard, asked, effects),
             State::Resting { until } if now >= until => {
                 if self.calls.is_empty() {
+                    self.down_since = None;
                     self.state = State::Idle;
                 } else {
                     self.open(effects);
                 }
             }
-            State::Idle | State::Opening | State::Up { .. } | State::Resting { .. } => {}
+            State::Idle | State::Opening | State::Resting { .. } => {}
+        }
+    }
+
+    fn on_tick_while_up(&mut self, now: Duration, heard: Duration, asked: Option<Asked>, effects: &mut Vec<Effect>) {
+        let watch = self.watch(heard, asked);
+        // A tick that comes far too late means that this process itself did not run: what was said meanwhile is not heard yet.
+        let slept = now >= watch.ask.min(watch.dead) + self.timing.heartbeat;
+        if now >= watch.dead && !slept {
+            let text = format!("the link has been silent for {} s", now.saturating_sub(heard).as_secs());
+            self.on_down(now, Trouble { code: Code::LinkLost, text, hint: None }, effects);
+        } else if now >= watch.ask || slept {
+            self.next_number += 1;
+            effects.push(Effect::Send(self.epoch, Request::Ping.encode(self.next_number)));
+            let first = asked.filter(|_| !slept).map_or(now, |asked| asked.first);
+            self.state = State::Up { heard: if slept { now } else { heard }, asked: Some(Asked { first, last: now }) };
         }
     }
 
@@ -463,6 +349,7 @@ impl Line {
                 for call in self.calls_for(&frame.key) {
                     self.on_execution(call, &frame, effects);
                 }
+                self.note_telling(frame);
             }
         }
     }
@@ -488,14 +375,26 @@ impl Line {
         self.finish(call, Finish::Reply { status, body }, effects);
     }
 
-    /// The calls that wait for this execution's outcome.
+    /// The calls that wait for this execution's outcome and did not miss the beginning of what is told.
     fn calls_for(&self, key: &str) -> Vec<CallId> {
-        let waits = |request: &Request| match request {
-            Request::Run(run) => run.handle.as_str() == key,
-            Request::Wait(handle) => handle.as_str() == key,
-            _ => false,
-        };
-        self.calls.iter().filter(|(_, waiting)| waits(&waiting.request)).map(|(call, _)| *call).collect()
+        let waits = |waiting: &Waiting| !waiting.came_late && waiting.sent.is_some() && awaited(&waiting.request) == Some(key);
+        self.calls.iter().filter(|(_, waiting)| waits(waiting)).map(|(call, _)| *call).collect()
+    }
+
+    /// Remembers in the middle of which outcomes the lane is.
+    fn note_telling(&mut self, frame: Frame) {
+        match frame.tag {
+            Tag::Out | Tag::OutTail | Tag::Err | Tag::ErrTail if self.telling.len() < TELLING => {
+                self.telling.insert(frame.key);
+            }
+            Tag::Outcome => {
+                self.telling.remove(&frame.key);
+                for waiting in self.calls.values_mut().filter(|waiting| awaited(&waiting.request) == Some(&frame.key)) {
+                    waiting.came_late = false;
+                }
+            }
+            Tag::Hello | Tag::Body | Tag::Reply | Tag::Standing | Tag::Refused | Tag::Out | Tag::OutTail | Tag::Err | Tag::ErrTail => {}
+        }
     }
 
     fn on_execution(&mut self, call: CallId, frame: &Frame, effects: &mut Vec<Effect>) {
@@ -534,17 +433,79 @@ impl Line {
         if self.calls.remove(&call).is_some() {
             effects.push(Effect::Finish(call, finish));
         }
+        self.rest();
     }
 
-    /// The executions that calls wait for now.
-    #[must_use]
-    pub fn awaited(&self) -> Vec<Handle> {
-        let handle = |request: &Request| match request {
-            Request::Run(run) => Some(run.handle.clone()),
-            Request::Wait(handle) => Some(handle.clone()),
-            _ => None,
-        };
-        self.calls.values().filter_map(|waiting| handle(&waiting.request)).collect()
+    /// Feeds a hasher with all that decides what the machine does from `now` on, seen from `now`: two lines that were asked the same
+    /// and feed the same go on alike. For a search that must not visit a state twice.
+    pub fn fingerprint(&self, now: Duration, hasher: &mut impl Hasher) {
+        let since = |at: Duration| now.saturating_sub(at).as_millis();
+        let until = |at: Duration| at.saturating_sub(now).as_millis();
+        match self.state {
+            State::Idle => 0_u8.hash(hasher),
+            State::Opening => 1_u8.hash(hasher),
+            State::Up { heard, asked } => (2_u8, since(heard), asked.map(|asked| (since(asked.first), since(asked.last)))).hash(hasher),
+            State::Resting { until: at } => (3_u8, until(at)).hash(hasher),
+        }
+        (self.epoch, self.failures.min(16), self.down_since.map(since), self.hello.is_some()).hash(hasher);
+        (self.busy_since.map(since), &self.telling).hash(hasher);
+        self.trouble.as_ref().map(|trouble| trouble.code.word()).hash(hasher);
+        for (call, waiting) in &self.calls {
+            (call, until(waiting.deadline), since(waiting.since), waiting.sent, waiting.rebuilt, waiting.came_late).hash(hasher);
+            (&waiting.body, &waiting.out.head, &waiting.out.tail, &waiting.err.head, &waiting.err.tail).hash(hasher);
+        }
+    }
+}
+
+/// When something is due on a lane.
+struct Watch {
+    ask: Duration,
+    dead: Duration,
+}
+
+impl Waiting {
+    fn new(request: Box<Request>, now: Duration, deadline: Duration) -> Self {
+        let (out, err) = (Ends::default(), Ends::default());
+        Self { request, deadline, sent: None, body: Vec::new(), out, err, rebuilt: false, since: now, came_late: false }
+    }
+
+    /// The bytes that ask it now.
+    fn bytes(&self, call: CallId, now: Duration) -> Vec<u8> {
+        let request = &*self.request;
+        if let Request::Output(output) = request
+            && output.wait > 0
+        {
+            // What was waited before does not count again.
+            let waited = u64::try_from(now.saturating_sub(self.since).as_millis() / 10).unwrap_or(u64::MAX);
+            return Request::Output(Output { wait: output.wait.saturating_sub(waited).max(1), ..output.clone() }).encode(call);
+        }
+        let mut bytes = request.encode(call);
+        if let Request::Run(run) = request
+            && run.background
+        {
+            // Nobody waits for its outcome; a look at its record in the same breath tells that it was taken.
+            bytes.extend(look(run.handle.clone()).encode(call));
+        }
+        bytes
+    }
+}
+
+/// The execution whose outcome a request waits for.
+fn awaited(request: &Request) -> Option<&str> {
+    match request {
+        Request::Run(run) => Some(run.handle.as_str()),
+        Request::Wait(handle) => Some(handle.as_str()),
+        Request::Ping
+        | Request::Over(_)
+        | Request::Output(_)
+        | Request::Stop(..)
+        | Request::Jobs(_)
+        | Request::Ack(_)
+        | Request::Session(_)
+        | Request::End(_)
+        | Request::Facts
+        | Request::Tool(..)
+        | Request::Clean(_) => None,
     }
 }
 
