@@ -24,17 +24,15 @@ fn look(id: &Handle) -> JobOutput {
 }
 
 async fn read(rig: &Rig, job: JobOutput) -> OutputSlice {
-    match rig.perform(Action::JobOutput(job)).await.expect("JobOutput answers").body {
-        Body::JobOutput(slice) => slice,
-        other => panic!("{other:?}"),
-    }
+    let body = rig.perform(Action::JobOutput(job)).await.expect("JobOutput answers").body;
+    let Body::JobOutput(slice) = body else { panic!("{body:?}") };
+    slice
 }
 
 async fn stop(rig: &Rig, id: &Handle) -> Stopped {
-    match rig.perform(Action::JobStop(JobStop { id: id.clone(), signal: None })).await.expect("JobStop answers").body {
-        Body::Stopped(stopped) => stopped,
-        other => panic!("{other:?}"),
-    }
+    let body = rig.perform(Action::JobStop(JobStop { id: id.clone(), signal: None })).await.expect("JobStop answers").body;
+    let Body::Stopped(stopped) = body else { panic!("{body:?}") };
+    stopped
 }
 
 /// Processes on the host whose command line holds this.

@@ -1,7 +1,6 @@
 //! The engine against a real sshd, over a relay in place of a network.
 
 mod bash;
-mod bench;
 mod ends;
 mod rig;
 mod sessions;

@@ -39,10 +39,8 @@ pub(crate) fn bash(command: &str) -> Bash {
 }
 
 pub(crate) fn execution(answer: &Answer) -> &Execution {
-    match &answer.body {
-        Body::Execution(execution) => execution,
-        other => panic!("not an execution: {other:?}"),
-    }
+    let Body::Execution(execution) = &answer.body else { panic!("not an execution: {:?}", answer.body) };
+    execution
 }
 
 impl Rig {

@@ -99,9 +99,9 @@ async fn variables_of_a_call_are_for_that_call() {
 async fn connect_tells_what_was_found_and_where_it_is() {
     let rig = Rig::start();
     let connect = |cwd: Option<&str>| Action::Connect(Connect { cwd: cwd.map(str::to_owned), ..Connect::default() });
-    let text = |answer: &towline_engine::Answer| match &answer.body {
-        Body::Text(text) => text.clone(),
-        other => panic!("{other:?}"),
+    let text = |answer: &towline_engine::Answer| {
+        let Body::Text(text) = &answer.body else { panic!("{:?}", answer.body) };
+        text.clone()
     };
     let answer = rig.perform(connect(Some("/usr"))).await.expect("connects");
     assert!(text(&answer).contains("in /usr") && answer.notes.is_empty(), "{answer:?}");
