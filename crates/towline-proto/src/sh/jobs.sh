@@ -5,18 +5,18 @@
 tl_jobs() {
   tl_now
   tl_clock=$tl_v
-  tl_list "$1" "$tl_clock" | while IFS='|' read -r tl_h tl_s tl_st tl_age tl_line; do
+  tl_job_lines "$1" "$tl_clock" | while IFS='|' read -r tl_h tl_s tl_st tl_age tl_text; do
     if [ "$tl_st" = '?' ]; then
       tl_state_of "$tl_h"
       tl_st=$tl_state
       if [ -n "$tl_began" ] && [ "$tl_boot" = "$TL_BOOT" ]; then tl_age=$((tl_clock - tl_began)); fi
     fi
-    if [ "$tl_st" != away ]; then printf '%s|%s|%s|%s|%s\n' "$tl_h" "$tl_s" "$tl_st" "$tl_age" "$tl_line"; fi
+    if [ "$tl_st" != away ]; then printf '%s|%s|%s|%s|%s\n' "$tl_h" "$tl_s" "$tl_st" "$tl_age" "$tl_text"; fi
   done
 }
 
-# tl_list WHICH CLOCK: the index as such lines, in the order of their beginning.
-tl_list() {
+# tl_job_lines WHICH CLOCK: the index as such lines, in the order of their beginning.
+tl_job_lines() {
   awk -v all="$1" -v now="$2" -v boot="$TL_BOOT" '
     $1 == "+" && !($2 in text) {
       line = $0

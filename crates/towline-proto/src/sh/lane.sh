@@ -67,7 +67,7 @@ tl_place() {
 }
 # w is made last: where it is, all are.
 tl_make_dirs() {
-  mkdir -p "$TL_ROOT/x" "$TL_ROOT/a" "$TL_ROOT/o" "$TL_ROOT/s" "$TL_ROOT/l" "$TL_ROOT/w" 2>/dev/null && [ -w "$TL_ROOT/w" ]
+  mkdir -p "$TL_ROOT/x" "$TL_ROOT/a" "$TL_ROOT/o" "$TL_ROOT/s" "$TL_ROOT/l" "$TL_ROOT/k" "$TL_ROOT/w" 2>/dev/null && [ -w "$TL_ROOT/w" ]
 }
 
 # tl_ours DIR: a directory of this user's, no link, that nobody else may enter; its mode is mended if it is ours.
@@ -88,6 +88,8 @@ tl_open() {
   tl_birth "$tl_v"
   TL_LANE_ID=$tl_lane_pid.${tl_v#?}
   TL_TMP=$TL_ROOT/l/$TL_LANE_ID
+  # shellcheck disable=SC2034 # the file tools lock here, against every other lane of this user
+  TL_LOCKS=$TL_ROOT/k
   if { mkdir "$TL_TMP" && mkfifo "$TL_TMP/e" "$TL_TMP/m" && printf '%s %s\n' "$tl_lane_pid" "$tl_v" >"$TL_TMP/pid"; } 2>/dev/null; then
     exec 7<>"$TL_TMP/e" 8<>"$TL_TMP/m"
     tl_unlock

@@ -17,7 +17,7 @@ tl_drain() {
   for tl_turn in 1 2 3 4; do
     tl_piece=''
     # shellcheck disable=SC3045 # bash alone comes here
-    IFS='' read -r -t 0.02 -d '' -n 2048 tl_piece <&4
+    IFS='' read -r -t 0.05 -d '' -n 2048 tl_piece <&4
     tl_rc=$?
     if [ "$tl_rc" -eq 0 ] && [ "${#tl_piece}" -lt 2048 ]; then
       # It stopped at a NUL, which a variable cannot hold.
@@ -90,13 +90,19 @@ tl_start_pump() {
   tl_v=$!
 }
 
-# tl_settle HANDLE PIPE SPOOL PUMP: returns when all that was written into PIPE before this call is in SPOOL: a mark that
-# nobody can foresee is put behind it and is seen to arrive, or the pump has seen the end.
+# tl_settle HANDLE PIPE SPOOL PUMP: returns when all that was written into PIPE before this call is in SPOOL. If nobody holds
+# the pipe any more, the pump is only slow, and its end is awaited. Else a mark that nobody can foresee is put behind it and is
+# seen to arrive; whoever shows the output leaves it out.
 tl_settle() {
-  tl_look "$1"
+  tl_tries=0
+  while tl_alive "$4" '?' && [ "$tl_tries" -lt 60 ] && ! tl_is_held "$2"; do
+    tl_tries=$((tl_tries + 1))
+    tl_nap
+  done
+  tl_read_record "$1"
   if [ -p "$2" ] && tl_alive "$4" '?'; then printf '\036%s\036' "$tl_id" 1<>"$2"; fi
   tl_tries=0
-  while tl_alive "$4" '?' && [ "$tl_tries" -lt 100 ]; do
+  while tl_alive "$4" '?' && [ "$tl_tries" -lt 200 ]; do
     tl_newest=$3
     for tl_f in $(tl_pieces "$3"); do tl_newest=$3.$tl_f; done
     if tail -c 200000 "$tl_newest" | grep -F -q -e "$tl_id"; then break; fi
@@ -104,6 +110,13 @@ tl_settle() {
     tl_nap
   done
   rm -f "$2" "$2.m"
+}
+
+# tl_is_held PIPE: whether a process of this user has it open for writing; also where that cannot be told.
+tl_is_held() {
+  if [ ! -d /proc/self/fd ]; then return 0; fi
+  # shellcheck disable=SC2010 # the names are pids, and the link's mode and target are what is looked at
+  ls -l /proc/[0-9]*/fd 2>/dev/null | grep -F -e "-> $1" | grep -q '^l.w'
 }
 
 # tl_pieces SPOOL: the offsets of the pieces that follow its first bytes, in order.

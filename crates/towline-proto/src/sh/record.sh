@@ -31,22 +31,22 @@ tl_create() {
   return "$tl_rc"
 }
 
-# tl_look HANDLE: reads the record. Sets tl_x (its file), tl_state (away, queued, running, or the outcome), tl_cwd and the
+# tl_read_record HANDLE: reads the record. Sets tl_x (its file), tl_state (away, queued, running, or the outcome), tl_cwd and the
 # fields by their names; tl_b_rest is the first begin line from its clock on, tl_raw what the shell said of its end.
-tl_look() {
-  tl_x=$TL_ROOT/x/$1 tl_state=away tl_cwd='?' tl_b_rest='' tl_raw='' tl_signal='' tl_id='' tl_whole='' tl_looked=$1
+tl_read_record() {
+  tl_x=$TL_ROOT/x/$1 tl_state=away tl_cwd='?' tl_b_rest='' tl_raw='' tl_signal='' tl_id='' tl_whole='' tl_read_last=$1
   if [ ! -e "$tl_x" ]; then return 1; fi
   # shellcheck disable=SC2034 # fields that other files use
   {
     IFS=' ' read -r tl_id tl_digest tl_session tl_c_flags tl_limit tl_mode tl_lane tl_rest
     if IFS='' read -r tl_command && [ "$tl_rest" = . ]; then tl_whole=1 tl_state=queued; fi
-    while IFS=' ' read -r tl_kind tl_1 tl_2 tl_3 tl_4 tl_rest; do
+    while IFS=' ' read -r tl_kind tl_word1 tl_word2 tl_word3 tl_word4 tl_rest; do
       case $tl_kind$tl_rest in
-        b*' .') if [ -z "$tl_b_rest" ]; then tl_name=$tl_1 tl_spool=$TL_ROOT/o/$tl_2 tl_shell=$tl_3 tl_start=$tl_4 tl_b_rest=$tl_rest; fi ;;
-        k*' .') tl_signal=$tl_1 ;;
-        d*' .') if [ -z "$tl_raw" ]; then tl_raw="$tl_2 $tl_3" tl_raw_cwd=${tl_rest% .}; fi ;;
+        b*' .') if [ -z "$tl_b_rest" ]; then tl_name=$tl_word1 tl_spool=$TL_ROOT/o/$tl_word2 tl_shell=$tl_word3 tl_start=$tl_word4 tl_b_rest=$tl_rest; fi ;;
+        k*' .') tl_signal=$tl_word1 ;;
+        d*' .') if [ -z "$tl_raw" ]; then tl_raw="$tl_word2 $tl_word3" tl_raw_cwd=${tl_rest% .}; fi ;;
         s*' .')
-          tl_state="$tl_1 $tl_2 $tl_3 $tl_4" tl_cwd=${tl_rest% .}
+          tl_state="$tl_word1 $tl_word2 $tl_word3 $tl_word4" tl_cwd=${tl_rest% .}
           break
           ;;
       esac
@@ -61,10 +61,10 @@ tl_look() {
   [ -n "$tl_whole" ]
 }
 
-# tl_state_of HANDLE: as tl_look, and judges what seems to run; tl_spool is empty and tl_began too if it never began.
+# tl_state_of HANDLE: as tl_read_record, and judges what seems to run; tl_spool is empty and tl_began too if it never began.
 tl_state_of() {
   tl_spool='' tl_began=''
-  if tl_look "$1" && [ "$tl_state" = running ]; then tl_judge "$1"; fi
+  if tl_read_record "$1" && [ "$tl_state" = running ]; then tl_judge "$1"; fi
 }
 
 # tl_judge HANDLE: a begun execution without an outcome: it runs if its shell lives, or if its supervisor does, who is about
@@ -76,14 +76,14 @@ tl_judge() {
     if [ -z "$tl_raw" ] && tl_alive "$tl_shell" "$tl_start"; then return 0; fi
     # Whoever waited for the shell may be about to write what it saw.
     if [ -z "$tl_raw" ]; then tl_nap; fi
-    tl_look "$1"
+    tl_read_record "$1"
     if [ "$tl_state" != running ]; then return 0; fi
   fi
   if [ -n "$tl_raw" ]; then
     tl_now
     tl_clock=$tl_v
     tl_publish "$1" "$tl_raw" - - "$tl_raw_cwd"
-    tl_look "$1"
+    tl_read_record "$1"
   elif [ "$tl_boot" = "$TL_BOOT" ]; then
     tl_state='lost supervisor'
   else
@@ -117,7 +117,7 @@ tl_publish() {
 # tl_wake HANDLE [WORDS]: tells every lane that waits for this execution to look at its outcome: the one that asked for it, unless
 # nobody waits, and those that attached later.
 tl_wake() {
-  if [ "${tl_looked-}" != "$1" ]; then tl_look "$1"; fi
+  if [ "${tl_read_last-}" != "$1" ]; then tl_read_record "$1"; fi
   case $tl_c_flags in *b*) ;; *) tl_say "$TL_ROOT/l/$tl_lane/e" "${2:-x $1}" ;; esac
   if [ -r "$TL_ROOT/w/$1" ]; then tl_wake_others "$1"; fi
 }
@@ -129,7 +129,7 @@ tl_wake_others() {
 
 # tl_forget_arguments HANDLE: removes what an execution that is over was given beside its command.
 tl_forget_arguments() {
-  if [ "${tl_looked-}" != "$1" ]; then tl_look "$1"; fi
+  if [ "${tl_read_last-}" != "$1" ]; then tl_read_record "$1"; fi
   case $tl_c_flags in *[iop]*) rm -f "$TL_ROOT/a/$tl_id".* ;; esac
 }
 

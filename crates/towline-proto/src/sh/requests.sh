@@ -28,14 +28,14 @@ tl_run() {
 # tl_run_again: the record is there. True if it is this very request and it was not begun: then it is told again to begin, which
 # does nothing if it was. A record that is not whole was left by a lane that ended in the middle of it, and is written again.
 tl_run_again() {
-  if tl_look "$1"; then
+  if tl_read_record "$1"; then
     if [ "$tl_id" != "$2" ]; then tl_frame n "$1" taken && return 1; fi
     if [ "$tl_digest" != "$3" ]; then tl_frame n "$1" digest && return 1; fi
     if [ "$tl_state" != queued ]; then tl_wait "$1" && return 1; fi
     if [ "$tl_lane" != "$TL_LANE_ID" ]; then tl_append "$TL_ROOT/w/$1" "$TL_LANE_ID"; fi
     return 0
   fi
-  if tl_arguments "$@" && printf '%s\n' "$2 $3 $4 $6- $7 $5 $TL_LANE_ID .$tl_nl$8" 1<>"$TL_ROOT/x/$1" && tl_look "$1" && [ "$tl_id" = "$2" ]; then
+  if tl_arguments "$@" && printf '%s\n' "$2 $3 $4 $6- $7 $5 $TL_LANE_ID .$tl_nl$8" 1<>"$TL_ROOT/x/$1" && tl_read_record "$1" && [ "$tl_id" = "$2" ]; then
     return 0
   fi
   rm -f "$TL_ROOT/x/$1" "$TL_ROOT/a/$2".*
@@ -103,6 +103,7 @@ tl_claimed() {
 tl_spawn() {
   (
     exec 8>&- </dev/null >/dev/null 2>&1
+    trap - HUP INT QUIT PIPE TERM
     # shellcheck disable=SC2086 # the shell may be several words
     tl_apart $TL_SELF "$TL_PROGRAM.host" supervise "$@" "$TL_ROOT" "$TL_PROGRAM" "$TL_BOOT" "$TL_UMASK" "$TL_USER_LC_ALL" "$TL_SELF" "$TL_USER_SHELL"
   ) &
@@ -112,7 +113,7 @@ tl_spawn() {
 # stands, and if it was never begun and nobody is there to begin it, it is begun now.
 tl_wait() {
   if [ -e "$TL_ROOT/x/$1" ]; then tl_append "$TL_ROOT/w/$1" "$TL_LANE_ID"; fi
-  tl_look "$1"
+  tl_read_record "$1"
   case $tl_state in
     running | queued) tl_revive "$1" & ;;
     away) tl_frame g "$1" away ;;
@@ -151,7 +152,7 @@ tl_relieve() {
 
 # tl_over HANDLE: the execution goes on without its session, which takes the next command with its state as before.
 tl_over() {
-  if tl_look "$1" && [ "$tl_state" = running ]; then
+  if tl_read_record "$1" && [ "$tl_state" = running ]; then
     tl_supervisor "$TL_ROOT/s/$tl_name"
     if [ -n "$tl_live" ]; then tl_say "$TL_ROOT/s/$tl_name/in" "h $1"; fi
   fi
@@ -181,7 +182,7 @@ tl_session_end() {
   if [ -z "$tl_live" ]; then echo none && return 0; fi
   tl_say "$TL_ROOT/s/$1/in" q
   tl_tries=0
-  while [ -e "$TL_ROOT/s/$1" ] && [ "$tl_tries" -lt 40 ]; do
+  while [ -e "$TL_ROOT/s/$1" ] && [ ! -e "$TL_ROOT/s/$1/busy" ] && [ "$tl_tries" -lt 200 ]; do
     tl_tries=$((tl_tries + 1))
     tl_nap
   done

@@ -72,7 +72,7 @@ tl_sender() {
 }
 
 tl_send_outcome() {
-  tl_look "$1"
+  tl_read_record "$1"
   tl_text=$tl_state$tl_nl$tl_cwd
   case $tl_state in
     running | queued | away) ;;

@@ -23,9 +23,16 @@ tl_start_shell() {
   exec 6<>"$tl_d/c.$tl_gen"
   (
     exec 3>&- 5>&- 6>&- 7>&-
-    trap - HUP INT PIPE
+    trap - HUP INT QUIT PIPE
     exec 2>"$tl_d/z.$tl_gen"
-    (tl_become_shell "$1")
+    case ${KSH_VERSION-} in
+      *93*)
+        # Its subshells are no processes, unless they run beside.
+        (tl_become_shell "$1") &
+        wait "$!"
+        ;;
+      *) (tl_become_shell "$1") ;;
+    esac
     tl_2=$? tl_3=''
     if [ -s "$tl_d/z.$tl_gen" ]; then tl_3=s; fi
     rm -f "$tl_d/c.$tl_gen" "$tl_d/z.$tl_gen"
@@ -56,6 +63,15 @@ tl_become_shell() {
   set -- "${tl_name##*/}" "$TL_PROGRAM.shell" "$tl_d" "$tl_in" "$tl_gen" "$1" "$tl_once" "$TL_ROOT"
   # shellcheck disable=SC2086 # the shell may be several words
   if [ -n "$6" ]; then set -- env -i $TL_USER_SHELL -c "$tl_loader" "$@"; else set -- $TL_USER_SHELL $tl_login -c "$tl_loader" "$@"; fi
+  # What most shells start beside themselves ignores two signals, and no shell can undo that for what it becomes.
+  if [ -z "${BASH_VERSION-}" ]; then
+    if env --default-signal=HUP,INT,QUIT,PIPE true 2>/dev/null; then
+      set -- env --default-signal=HUP,INT,QUIT,PIPE "$@"
+    elif perl -e 1 2>/dev/null; then
+      # shellcheck disable=SC2016 # perl's own variables
+      set -- perl -e '$SIG{$_} = "DEFAULT" for qw(HUP INT QUIT PIPE); exec @ARGV' "$@"
+    fi
+  fi
   tl_apart "$@" </dev/null >/dev/null 2>&1
 }
 
@@ -67,8 +83,9 @@ tl_on_u() {
 # i GEN SLOT: the shell has saved its state in this slot and waits.
 tl_on_i() {
   if [ "$tl_1" != "$tl_gen" ]; then return 0; fi
-  tl_idle=1 tl_state_file=$tl_d/st.$tl_2
+  tl_idle=1 tl_saving='' tl_state_file=$tl_d/st.$tl_2
   if [ -z "$tl_ready" ]; then tl_on_ready; fi
+  if [ -n "$tl_copies" ]; then tl_begin_copies; fi
   if [ -n "$tl_queue" ] && [ -z "$tl_current" ]; then tl_begin_next; fi
 }
 tl_on_ready() {
@@ -76,7 +93,6 @@ tl_on_ready() {
   tl_call_off "$tl_login_timer"
   tl_read_cwd "$tl_d/cwd" && tl_s_cwd=$tl_cwd
   : >"$tl_d/ready"
-  if [ -n "$tl_copies" ]; then tl_begin_copies; fi
 }
 
 # y GEN: the login files had their time: the shell is started again without them.
@@ -89,20 +105,23 @@ tl_on_y() {
 tl_on_z() {
   if [ "$tl_1" != "$tl_gen" ]; then
     if [ ! -r "$tl_d/away.$tl_1" ]; then return 0; fi
-    IFS=' ' read -r tl_h tl_rest <"$tl_d/away.$tl_1"
+    tl_g=$tl_1
+    IFS=' ' read -r tl_h tl_rest <"$tl_d/away.$tl_g"
     tl_outcome_of_death "$tl_h"
-    tl_on_late "$tl_1" "$tl_v"
+    tl_on_late "$tl_g" "$tl_v"
     return 0
   fi
   if [ -n "$tl_current" ] && [ -z "$tl_ended" ]; then
     tl_outcome_of_death "$tl_current"
-    tl_flags=r$tl_flags tl_3='' tl_idle=''
+    tl_flags=r$tl_flags tl_moved='' tl_idle=''
     tl_on_done "$tl_v"
   else
-    tl_flags=r$tl_flags tl_idle=''
+    tl_flags=r$tl_flags
   fi
+  tl_idle='' tl_saving=''
   if [ -z "$tl_ready" ]; then tl_on_still_birth; fi
   if [ "$tl_once" = - ] || [ -z "$tl_current" ]; then tl_start_shell "$tl_state_file"; fi
+  if [ -n "$tl_copies" ] && [ -n "$tl_ready" ]; then tl_begin_copies; fi
 }
 
 # A shell that ended before it was ready: its login files may end it, or its saved state; without both it must come up.
@@ -118,9 +137,10 @@ tl_on_still_birth() {
 
 # tl_outcome_of_death HANDLE: sets tl_v to the outcome that the shell's death (status tl_2, by a signal if tl_3) is.
 tl_outcome_of_death() {
+  tl_read_record "$1"
   tl_v="exit $((tl_2 % 256))"
   if [ -n "$tl_3" ]; then tl_v="kill $((tl_2 % 128))"; fi
-  tl_look "$1" && if [ -n "$tl_signal" ]; then tl_v="kill $tl_signal"; fi
+  if [ -n "$tl_signal" ]; then tl_v="kill $tl_signal"; fi
 }
 
 # The supervisor is lost and its shell ended: what the execution in it came to is left in its record.
@@ -134,18 +154,18 @@ tl_whose() {
   tl_h='' tl_o_pid=0 tl_o_start=0
   IFS=' ' read -r tl_o_pid tl_o_start tl_rest <"$tl_d/u.$1" || return 1
   for tl_f in $(grep -l -e "^b ${tl_d##*/} [^ ]* $tl_o_pid $tl_o_start " "$TL_ROOT"/x/* 2>/dev/null); do
-    if tl_look "${tl_f##*/}" && [ "$tl_state" = running ] && [ -z "$tl_raw" ] && [ "$tl_start" = "$tl_o_start" ]; then tl_h=${tl_f##*/}; fi
+    if tl_read_record "${tl_f##*/}" && [ "$tl_state" = running ] && [ -z "$tl_raw" ] && [ "$tl_start" = "$tl_o_start" ]; then tl_h=${tl_f##*/}; fi
   done
-  [ -n "$tl_h" ] && tl_look "$tl_h"
+  [ -n "$tl_h" ] && tl_read_record "$tl_h"
 }
 
 # --- handing over, taking over, copying ----------------------------------------------------------------------------
 
 # The command goes on in the shell that runs it; the session goes on in a new one, with its state before the command.
 tl_hand_over() {
-  if [ -z "$tl_pump_pid" ]; then tl_pump_it; fi
+  tl_pump_it
   printf '%s %s %s %s %s %s %s .\n' "$tl_current" "$tl_my_spool" "$tl_pipe" "$tl_pump_pid" "$tl_began" "${tl_apart:--}" "${tl_pump2_pid:--}" >"$tl_d/away.$tl_gen"
-  tl_current='' tl_ended='' tl_pipe='' tl_idle='' tl_timer='' tl_flags=''
+  tl_current='' tl_ended='' tl_pipe='' tl_idle='' tl_timer='' tl_flags='' tl_saving=''
   tl_prepare
   tl_start_shell "$tl_state_file"
 }
@@ -160,7 +180,7 @@ tl_on_late() {
     tl_nap
     tl_settle "$tl_l_h" "$tl_d/$tl_l_pipe" "$tl_l_spool" "$tl_l_pump"
     if [ "$tl_l_apart" != - ]; then tl_settle "$tl_l_h" "$tl_d/$tl_l_pipe.e" "${tl_l_spool}e" "$tl_l_pump2"; fi
-    tl_look "$tl_l_h"
+    tl_read_record "$tl_l_h"
     if [ "$tl_state" = running ]; then
       tl_now
       tl_clock=$tl_v
@@ -223,6 +243,7 @@ tl_begin_copies() {
       mkdir "$tl_copy" || exit 0
       printf '%s\n' "$tl_s_cwd" >"$tl_copy/cwd"
       printf '%s\n' "$tl_text" >"$tl_copy/st.0"
+      if [ -r "$tl_state_file.a" ]; then cat "$tl_state_file.a" >"$tl_copy/st.0.a"; fi
       tl_supervise "$tl_copy" "$tl_copy/st.0" "$tl_h"
     ) &
   done

@@ -93,7 +93,7 @@ while :; do while :; do while :; do while :; do
         ash) set; export -p; $_tl_b printf 'umask '; umask; trap; set +o ;;
         *) export -p; $_tl_b printf 'umask '; umask; typeset -f ;;
       esac
-      $_tl_b printf 'return 0 # whole %s\n' "$_tl_seq"
+      $_tl_b printf '\nreturn 0 # whole %s\n' "$_tl_seq"
     } 1<>"$_tl_d/st.$_tl_w"
     if [ "$_tl_kind" != bash ]; then { alias; $_tl_b printf '# end\n'; } 1<>"$_tl_d/st.$_tl_w.a"; fi
   fi

@@ -56,9 +56,9 @@ tl_signal() {
 # begun and is forgotten), gone (its shell is no more), unknown (there is no such record) or stopped.
 tl_stop() {
   tl_count=0
-  tl_look "$1" || { echo 'unknown 0 0' && return 1; }
+  tl_read_record "$1" || { echo 'unknown 0 0' && return 1; }
   if [ "$tl_state" = queued ] && tl_stop_queued "$1"; then echo 'queued 0 1' && return 0; fi
-  tl_look "$1"
+  tl_read_record "$1"
   if [ "$tl_state" != running ] || [ -n "$tl_raw" ]; then echo 'done 0 1' && return 0; fi
   if [ "$tl_boot" != "$TL_BOOT" ] || ! tl_alive "$tl_shell" "$tl_start"; then echo 'gone 0 1' && return 0; fi
   tl_append "$tl_x" "k $2 - - - - ."
@@ -71,12 +71,17 @@ tl_stop() {
 tl_stop_tree() {
   kill -s STOP "$1"
   tl_tree "$1" "$3" "$4"
+  # Stopped first, all of them: none sees another's end and does or says something because of it.
+  tl_signal STOP
+  tl_count=0
   tl_signal "$5"
   tl_keep=$tl_count
   tl_signal CONT
   tl_tries=0
   while tl_tree "$1" "$3" "$4" && [ -n "$tl_pids" ]; do
     tl_tries=$((tl_tries + 1))
+    # A zsh that waits for it lets it go on.
+    kill -s STOP "$1"
     if [ "$tl_tries" -eq 40 ]; then tl_signal KILL; fi
     if [ "$tl_tries" -gt 80 ]; then break; fi
     tl_nap
@@ -95,7 +100,7 @@ tl_stop_queued() {
   tl_own_pid
   tl_mine="0 $TL_BOOT 0 - stop.$tl_v ."
   tl_append "$tl_x" "b - - 0 0 $tl_mine"
-  tl_look "$1"
+  tl_read_record "$1"
   if [ "$tl_b_rest" != "$tl_mine" ]; then return 1; fi
   tl_publish "$1" 'never 0' 0 - '?'
 }

@@ -14,7 +14,7 @@ tl_supervise() {
   LC_ALL=C
   umask 077
   cd / || exit 1
-  trap '' HUP INT PIPE
+  trap '' HUP INT QUIT PIPE
   trap - EXIT TERM
   exec </dev/null >/dev/null 2>&1
   tl_own_pid
@@ -23,7 +23,7 @@ tl_supervise() {
   tl_birth_of_me=$tl_v
   tl_create "$tl_d/g.$TL_NUMBER" "$tl_pid $tl_birth_of_me" || exit 0
   if [ -e "$tl_d/ready" ]; then rm -f "$tl_d/ready"; fi
-  tl_gen=$((TL_NUMBER * 1000)) tl_slot=0 tl_attempt=0 tl_current='' tl_queue='' tl_copies='' tl_idle='' tl_ended='' tl_hurry=''
+  tl_gen=$((TL_NUMBER * 1000)) tl_slot=0 tl_attempt=0 tl_current='' tl_queue='' tl_copies='' tl_idle='' tl_ended='' tl_hurry='' tl_saving=''
   tl_drained='' tl_drained2='' tl_flags='' tl_pipe='' tl_my_spool='' tl_pump_pid='' tl_marked='' tl_leaving='' tl_ready='' tl_timer=''
   tl_login=-l tl_login_timer='' tl_full='' tl_s_cwd='?' tl_away='' tl_deaths=0 tl_state_file=$2
   if [ "$2" = - ]; then
@@ -71,10 +71,10 @@ tl_on_x() {
   if [ -n "$tl_idle" ] && [ -z "$tl_current" ]; then tl_begin_next; fi
 }
 
-# n HANDLE: execute it beside the session, in a copy.
+# n HANDLE: execute it beside the session, in a copy of its last state; one that is just being saved is awaited.
 tl_on_n() {
   tl_copies="$tl_copies $tl_1"
-  if [ -n "$tl_ready" ]; then tl_begin_copies; fi
+  if [ -n "$tl_ready" ] && [ -z "$tl_saving" ]; then tl_begin_copies; fi
 }
 
 # h HANDLE: let it go on without the session.
@@ -91,6 +91,7 @@ tl_on_l() {
 tl_on_q() {
   tl_leaving=1
   if [ -z "$tl_current" ]; then tl_finish; fi
+  : >"$tl_d/busy"
 }
 
 # The session's end: its shell is told to leave, its FIFOs go; what executions left stays until it expires. What was asked
@@ -99,7 +100,21 @@ tl_finish() {
   tl_call_off "$tl_timer"
   tl_call_off "$tl_login_timer"
   tl_say "$tl_d/c.$tl_gen" 'q q q'
-  rm -rf "$tl_d"
+  if [ "$tl_once" = - ]; then
+    rm -f "$tl_d/cur"
+    tl_tries=0
+    while tl_alive "$tl_shell_pid" "$tl_shell_start" && [ "$tl_tries" -lt 40 ]; do
+      tl_tries=$((tl_tries + 1))
+      tl_nap
+    done
+    if tl_alive "$tl_shell_pid" "$tl_shell_start"; then kill -s KILL "$tl_shell_pid"; fi
+  fi
+  # The shell may be about to write a last file.
+  tl_tries=0
+  while ! rm -rf "$tl_d" && [ "$tl_tries" -lt 40 ]; do
+    tl_tries=$((tl_tries + 1))
+    tl_nap
+  done
   exit 0
 }
 
@@ -127,7 +142,7 @@ tl_begin() {
   tl_claimed_by_me "$1" || return 1
   tl_current=$1 tl_idle=''
   if [ -n "$TL_FAST" ]; then tl_hurry=0.01; fi
-  case $tl_c_flags$tl_limit in -*-0) ;; *) tl_begin_special "$1" ;; esac
+  case $tl_c_flags$tl_limit in *[e1-9]*) tl_begin_special "$1" ;; esac
   tl_say "$tl_d/c.$tl_gen" "$1 $tl_pipe $tl_c_flags $tl_id"
 }
 
@@ -138,20 +153,20 @@ tl_claimed_by_me() {
     IFS='' read -r tl_rest
     IFS=' ' read -r tl_kind tl_rest tl_rest tl_rest tl_rest tl_b_rest
   } <"$TL_ROOT/x/$1"
-  tl_looked=$1
-  if [ "$tl_kind $tl_b_rest" != "b $tl_mine" ]; then tl_look "$1"; fi
+  tl_read_last=$1
+  if [ "$tl_kind $tl_b_rest" != "b $tl_mine" ]; then tl_read_record "$1"; fi
   [ "$tl_b_rest" = "$tl_mine" ]
 }
 
 # What most executions do without: standard error apart, a time limit.
 tl_begin_special() {
-  case $tl_c_flags in *e*) tl_prepare_error && tl_pump_it ;; esac
+  case $tl_c_flags in *e*) tl_prepare_error ;; esac
   if [ "$tl_limit" -gt 0 ]; then tl_after "$tl_limit" "l $1" && tl_timer=$tl_v; fi
 }
 
 # tl_refuse HANDLE: it cannot begin; whoever asked for it is told.
 tl_refuse() {
-  tl_look "$1" && tl_say "$TL_ROOT/l/$tl_lane/e" "n $1"
+  tl_read_record "$1" && tl_say "$TL_ROOT/l/$tl_lane/e" "n $1"
 }
 
 # tl_prepare: what the next execution needs, made before it comes. A pipe that nobody holds any more is used again; a spool
@@ -173,10 +188,10 @@ tl_make_pipe() {
   fi
 }
 
-# A pump for the pipe; fd 5 keeps the pipe open until the command is done.
+# A pump for the pipe, the only one: two would mix what they read. fd 5 keeps the pipe open until the command is done.
 tl_pump_it() {
   tl_hurry=''
-  if [ -z "$tl_pipe" ]; then return 0; fi
+  if [ -z "$tl_pipe" ] || [ -n "$tl_pump_pid" ]; then return 0; fi
   exec 5<>"$tl_d/$tl_pipe"
   tl_start_pump "$tl_d/$tl_pipe" "$tl_my_spool" "e $tl_slot"
   tl_pump_pid=$tl_v
@@ -191,6 +206,7 @@ tl_prepare_error() {
   : >"${tl_my_spool}e"
   tl_start_pump "$tl_d/$tl_pipe.e" "${tl_my_spool}e" "f $tl_slot"
   tl_pump2_pid=$tl_v
+  tl_pump_it
 }
 
 # tl_after SECONDS WORDS: says WORDS to the supervisor after that time; sets tl_v to a pid that TERM ends without a word.
@@ -213,15 +229,22 @@ tl_call_off() {
 
 # d GEN STATUS MOVED: the shell is done; STATUS is cwd if the directory was not there; MOVED: the session's directory changed.
 tl_on_d() {
+  tl_moved=$tl_3
   case $tl_2 in cwd) tl_v='cwd 0' ;; *) tl_v="exit $tl_2" ;; esac
-  if [ "$tl_1" = "$tl_gen" ]; then tl_on_done "$tl_v"; else tl_on_late "$tl_1" "$tl_v"; fi
+  if [ "$tl_1" = "$tl_gen" ]; then
+    # A shell that was to be ended may tell its command's end before its own.
+    case $tl_2 in 1[3-9]? | 129) if tl_read_record "$tl_current" && [ -n "$tl_signal" ]; then tl_v="kill $tl_signal"; fi ;; esac
+    tl_on_done "$tl_v"
+  else
+    tl_on_late "$tl_1" "$tl_v"
+  fi
 }
 
 # tl_on_done OUTCOME: the command is over; its last bytes may still be in the pipe, and a background job may hold the pipe.
 tl_on_done() {
   if [ -z "$tl_current" ] || [ -n "$tl_ended" ]; then return 0; fi
-  tl_ended=$1
-  case $tl_3 in ?*) tl_read_cwd "$tl_d/cwd" && tl_s_cwd=$tl_cwd ;; esac
+  tl_ended=$1 tl_saving=1
+  case $tl_moved in ?*) tl_read_cwd "$tl_d/cwd" && tl_s_cwd=$tl_cwd ;; esac
   if [ -n "$tl_pump_pid" ]; then
     tl_await_pump
   elif tl_drain "$tl_my_spool"; then
@@ -258,7 +281,7 @@ tl_conclude_if() {
 tl_on_t() {
   if [ "$tl_1" != "$tl_slot" ] || [ -z "$tl_current" ]; then return 0; fi
   if [ -z "$tl_ended" ]; then
-    if [ -z "$tl_pump_pid" ]; then tl_pump_it; fi
+    tl_pump_it
   elif [ -z "$tl_marked" ]; then
     tl_hold
   fi
@@ -290,7 +313,7 @@ tl_conclude() {
     *e* | *????) tl_publish "$tl_current" "$tl_ended" "$tl_took" "$tl_flags" "$tl_v" ;;
     *) tl_publish "$tl_current" "$tl_ended" "$tl_took" "$tl_flags" "$tl_v" "o $tl_current ${tl_my_spool##*/} $tl_ended $tl_took ${tl_flags:--} $tl_v ." ;;
   esac
-  case $tl_c_flags$tl_limit in -*-0) ;; *) tl_conclude_special ;; esac
+  case $tl_c_flags$tl_limit in *[iop1-9]*) tl_conclude_special ;; esac
   if [ "$tl_once" != - ]; then tl_finish; fi
   tl_current='' tl_ended='' tl_flags='' tl_full=''
   tl_prepare

@@ -7,4 +7,6 @@ mod files_read;
 mod files_splice;
 mod files_write;
 mod harness;
+mod lane;
+mod lane_line;
 mod search;
