@@ -23,6 +23,8 @@ use crate::output::body_of;
 const STOP_WAIT: Duration = Duration::from_secs(12);
 /// How long a reply is waited for that needs no work on the host.
 const REPLY_WAIT: Duration = Duration::from_secs(20);
+/// How long the last look at a command may take whose call is over: the answer is due.
+const LAST_LOOK: Duration = Duration::from_secs(2);
 /// When progress is first told, and how often then: at most twice a second.
 const FIRST_PROGRESS: Duration = Duration::from_millis(700);
 const NEXT_PROGRESS: Duration = Duration::from_millis(600);
@@ -113,8 +115,13 @@ async fn attend(line: &LineDriver, run: Run, bash: &Bash, wait: Duration, contex
         never = &mut progress => match never {},
         () = context.cancel.cancelled() => {
             let stopped = stop_for_sure(line, handle.clone());
-            let _ = tokio::time::timeout(STOP_WAIT, stopped).await;
-            return Err(Failure::new(Code::Cancelled, "The call was cancelled; the command and its processes were ended on the host."));
+            let confirmed = tokio::time::timeout(STOP_WAIT, stopped).await.unwrap_or(false);
+            let text = if confirmed {
+                "The call was cancelled; the command and its processes were ended on the host.".to_owned()
+            } else {
+                format!("The call was cancelled; that the command was ended on the host is not confirmed. The request goes out when the link is up. Its id is {handle}.")
+            };
+            return Err(Failure::new(Code::Cancelled, text));
         }
         () = context.closing.cancelled() => {
             return Err(Failure::new(Code::Cancelled, format!("towline is closing; the command goes on on the host. Its id is {handle}.")));
@@ -129,22 +136,22 @@ async fn attend(line: &LineDriver, run: Run, bash: &Bash, wait: Duration, contex
     Ok(finish)
 }
 
-/// Ends an execution even if the link is down now: the request goes out when it is back, also after the call was left.
-fn stop_for_sure(line: &LineDriver, handle: Handle) -> impl Future<Output = ()> + use<> {
+/// Ends an execution even if the link is down now: the request goes out when it is back, also after the call was left. Tells
+/// whether the host confirmed it.
+fn stop_for_sure(line: &LineDriver, handle: Handle) -> impl Future<Output = bool> + use<> {
     let line = line.clone();
     let task = tokio::spawn(async move {
         for _ in 0..20 {
             match line.call(Request::Stop(handle.clone(), "TERM"), Duration::from_secs(60)).await {
-                Finish::Reply { .. } => return,
+                Finish::Reply { status, body } => return status == 0 && body.trim_ascii_end().ends_with(b" 1"),
                 Finish::Outcome(_) | Finish::Refused(_) | Finish::NotSent(_) | Finish::Unknown { .. } | Finish::Late => {
                     tokio::time::sleep(limits::LONGEST_PAUSE).await;
                 }
             }
         }
+        false
     });
-    async move {
-        let _ = task.await;
-    }
+    async move { task.await.unwrap_or(false) }
 }
 
 /// Tells how far a command is, as long as this future lives; it never ends by itself.
@@ -277,9 +284,9 @@ async fn went_on(line: &LineDriver, handle: &Handle, id: &ExecutionId, bash: &Ba
         }
     };
     let separate = bash.stderr == Stderr::Separate;
-    let err = async { if separate { Some(line.call(look("stderr", 0, 0), REPLY_WAIT).await) } else { None } };
+    let err = async { if separate { Some(line.call(look("stderr", 0, 0), LAST_LOOK).await) } else { None } };
     let ((), head, tail, err) =
-        tokio::join!(over, line.call(look("stdout", 0, 0), REPLY_WAIT), line.call(look("stdout", 0, 1_000_000), REPLY_WAIT), err);
+        tokio::join!(over, line.call(look("stdout", 0, 0), LAST_LOOK), line.call(look("stdout", 0, 1_000_000), LAST_LOOK), err);
     let slice = |finish| body_of(finish).ok().and_then(|body| parse_slice(&body));
     let Some(first) = slice(head) else {
         return Ok(unknown(handle, None));

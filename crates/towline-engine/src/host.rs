@@ -4,7 +4,6 @@
 
 use std::fmt::Write as _;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::OnceCell;
@@ -34,13 +33,20 @@ const NEWS_WAIT: Duration = Duration::from_millis(300);
 pub(crate) struct Host {
     pub(crate) alias: HostAlias,
     pub(crate) line: LineDriver,
-    /// Whether the executions that an earlier towline left were told.
-    told: AtomicBool,
+    /// The executions that an earlier towline left.
+    news: tokio::sync::Mutex<News>,
     /// Executions whose outcome was answered, and whose host does not know that yet.
     answered: Mutex<Vec<Handle>>,
     /// Directory that the conversation's session begins in, and whether it was taken there.
     begin_in: Option<String>,
     begun: OnceCell<()>,
+}
+
+/// What an earlier towline of this conversation left on the host.
+enum News {
+    NotAsked,
+    Asked(JoinHandle<Finish>),
+    Told,
 }
 
 /// A session of a host, as the file tools see it.
@@ -62,7 +68,14 @@ impl ToolLine for InSession<'_> {
 
 impl Host {
     pub(crate) fn new(alias: HostAlias, line: LineDriver, begin_in: Option<String>) -> Self {
-        Self { alias, line, told: AtomicBool::new(false), answered: Mutex::new(Vec::new()), begin_in, begun: OnceCell::new() }
+        Self {
+            alias,
+            line,
+            news: tokio::sync::Mutex::new(News::NotAsked),
+            answered: Mutex::new(Vec::new()),
+            begin_in,
+            begun: OnceCell::new(),
+        }
     }
 
     /// Takes a new session of the conversation to the directory that towline was started with, once.
@@ -99,24 +112,34 @@ impl Host {
         }))
     }
 
-    /// Notes of what an earlier towline of this conversation left running or unread; asked once, beside the first call.
-    pub(crate) fn news(&self, own: &SessionName) -> Option<impl Future<Output = Vec<String>> + use<>> {
-        if self.told.swap(true, Ordering::Relaxed) {
-            return None;
+    /// Asks for what an earlier towline of this conversation left running or unread, beside the first call.
+    pub(crate) async fn ask_for_news(&self) {
+        let mut news = self.news.lock().await;
+        if matches!(*news, News::NotAsked) {
+            let line = self.line.clone();
+            *news = News::Asked(tokio::spawn(async move { line.call(Request::Jobs(Which::Open), SESSION_WAIT).await }));
         }
-        let (line, own) = (self.line.clone(), own.clone());
-        let asked = tokio::spawn(async move { line.call(Request::Jobs(Which::Open), SESSION_WAIT).await });
-        Some(async move {
-            // News that are late come with Jobs; nothing waits for them.
-            let finish = tokio::time::timeout(NEWS_WAIT, asked).await.ok().and_then(Result::ok);
-            finish.and_then(|finish| body_of(finish).ok()).map_or_else(Vec::new, |body| notes_of(&parse_jobs(&body), &own))
-        })
+    }
+
+    /// Notes of what was left, once; what is late or was lost with the link comes with a later answer. `own` is the execution that
+    /// the answer itself tells of.
+    pub(crate) async fn tell_news(&self, session: &SessionName, own: Option<&Handle>) -> Vec<String> {
+        let mut news = self.news.lock().await;
+        let News::Asked(asked) = &mut *news else { return Vec::new() };
+        match tokio::time::timeout(NEWS_WAIT, asked).await {
+            Err(_) => Vec::new(),
+            Ok(finish) => {
+                let body = finish.ok().and_then(|finish| body_of(finish).ok());
+                *news = if body.is_some() { News::Told } else { News::NotAsked };
+                body.map_or_else(Vec::new, |body| notes_of(&parse_jobs(&body), session, own))
+            }
+        }
     }
 }
 
 /// What is said of executions that nobody read yet.
-fn notes_of(jobs: &[JobLine], own: &SessionName) -> Vec<String> {
-    let mine: Vec<&JobLine> = jobs.iter().filter(|job| job.session == own.as_str()).collect();
+fn notes_of(jobs: &[JobLine], session: &SessionName, own: Option<&Handle>) -> Vec<String> {
+    let mine: Vec<&JobLine> = jobs.iter().filter(|job| job.session == session.as_str() && Some(&job.id) != own).collect();
     if mine.is_empty() {
         return Vec::new();
     }

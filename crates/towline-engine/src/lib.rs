@@ -122,16 +122,14 @@ impl Inner {
             (alias.clone(), self.hosts.get(&alias)?)
         };
         drop(host.acknowledge());
-        let news = host.news(&context.own_session);
+        host.ask_for_news().await;
         host.begin(session, context).await?;
         let named = call.session.as_ref();
         let mut done = self.work(&alias, &host, session, named, call.action, context).await?;
-        if let Some(news) = news {
-            let news = news.await;
-            // An answer that itself lists or reads executions needs no note of them.
-            if !matches!(done.body, Body::Jobs(_) | Body::JobOutput(_)) {
-                done.notes.extend(news);
-            }
+        // An answer that itself lists or reads executions needs no note of them.
+        if !matches!(done.body, Body::Jobs(_) | Body::JobOutput(_)) {
+            let own = if let Body::Execution(execution) = &done.body { Some(&execution.id) } else { None };
+            done.notes.extend(host.tell_news(&context.own_session, own).await);
         }
         if let Some(id) = finished(&done.body) {
             host.answered(id);

@@ -2,5 +2,6 @@
 
 mod bash;
 mod ends;
+mod link;
 mod rig;
 mod sessions;
