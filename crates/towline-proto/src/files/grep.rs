@@ -17,6 +17,8 @@ use super::{ToolCall, ToolError};
 
 /// The program on the host.
 pub const PROGRAM: &str = include_str!("../sh/grep.sh");
+/// The part of it that works without ripgrep.
+pub const PLAIN_PROGRAM: &str = include_str!("../sh/shared_grep.sh");
 
 /// Lines that one search brings over, whatever was asked for.
 pub const LINES: u64 = 10_000;

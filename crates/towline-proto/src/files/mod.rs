@@ -142,6 +142,7 @@ pub const PROGRAMS: &[(&str, &str)] = &[
     ("stat", stat::PROGRAM),
     ("list", list::PROGRAM),
     ("shared_search", search::PROGRAM),
+    ("shared_grep", grep::PLAIN_PROGRAM),
     ("glob", glob::PROGRAM),
     ("grep", grep::PROGRAM),
 ];

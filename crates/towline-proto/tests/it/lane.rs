@@ -225,7 +225,8 @@ fn stopped(line: &mut Line<'_>) {
     let earlier = line.bash("/bin/sleep 310 & echo $!").text();
     let earlier = earlier.trim();
     // Not the shell's own sleep, which some have.
-    let tree = "setsid sleep 311 & (/bin/sleep 312 & /bin/sleep 313) & trap '' TERM; echo on; sh -c 'sleep 314 & wait'; while :; do :; done";
+    let tree =
+        "setsid sleep 311 & (/bin/sleep 312 & /bin/sleep 313) & trap '' TERM; echo on; sh -c 'sleep 314 & wait'; while :; do :; done";
     let run = command(tree);
     line.begin(&run);
     until("the tree stands", || {
@@ -238,8 +239,7 @@ fn stopped(line: &mut Line<'_>) {
     assert_eq!((ended.state.as_str(), ended.flags.contains('r')), ("kill TERM", true));
     // A subshell of mksh says what ended it.
     assert!(ended.text().starts_with("on\n"), "{}", ended.text());
-    let left: Vec<String> =
-        line.host.processes().into_iter().map(|(_, words)| words).filter(|words| is_sleep(words)).collect();
+    let left: Vec<String> = line.host.processes().into_iter().map(|(_, words)| words).filter(|words| is_sleep(words)).collect();
     assert_eq!(left.len(), 1, "{left:?}");
     assert_eq!(line.bash(&format!("kill {earlier} && echo still there")).text(), "still there\n");
     let limited = Run { limit: 1, ..command("echo begun; sleep 316") };

@@ -1,3 +1,5 @@
+//! Requests, replies and texts of Grep, without a host.
+
 use proptest::prelude::*;
 
 use super::*;
