@@ -382,11 +382,12 @@ pub(crate) fn refused(word: &str) -> Failure {
     }
 }
 
-/// A trouble of the line, as a failure.
+/// A trouble of the line over which nothing was sent, as a failure.
 pub(crate) fn failure(trouble: Trouble) -> Failure {
     let failure = Failure::new(trouble.code, trouble.text);
     match trouble.hint {
         Some(hint) => failure.hint(hint),
+        None if trouble.code == Code::LinkLost => failure.hint("Nothing was sent to the host; call again."),
         None => failure,
     }
 }

@@ -161,6 +161,9 @@ fn notes_of(jobs: &[JobLine], session: &SessionName, own: Option<&Handle>) -> Ve
 
 /// Connects, makes sure that the session is there, and tells what was found.
 pub(crate) async fn connect(host: &Host, session: &SessionName, connect: &Connect, context: &Context) -> Result<Answer, Failure> {
+    if connect.cwd.as_deref().is_some_and(|cwd| cwd.contains('\0')) {
+        return Err(Failure::new(Code::BadInput, "cwd: it holds a NUL character."));
+    }
     let line = &host.line;
     let begun = tokio::time::Instant::now();
     let ready = make_ready(line, session).await?;

@@ -60,6 +60,9 @@ pub(crate) trait Dial: Send + Sync + 'static {
     fn distrust(&self) -> impl Future<Output = ()> + Send;
 }
 
+/// Words of a lane that wait for the machine.
+const LANE_WORDS: usize = 64;
+
 enum Message {
     Call { call: CallId, request: Box<Request>, deadline: Duration, answer: oneshot::Sender<Finish> },
     Forget(CallId),
@@ -92,19 +95,20 @@ impl LineDriver {
     /// A line that connects when it is first called.
     pub(crate) fn start(dial: impl Dial, timing: Timing) -> Self {
         let (messages, inbox) = mpsc::unbounded_channel();
+        // A host that talks faster than the machine listens has to wait: nothing of it is piled up here.
+        let (from_lane, lane_words) = mpsc::channel(LANE_WORDS);
         let (hello_sender, hello) = watch::channel(None);
         let born = Instant::now();
         let driver = Driver {
             line: Line::new(timing),
             dial: Arc::new(dial),
-            // A weak sender: the task ends when the last handle is gone.
-            outbox: messages.downgrade(),
+            from_lane,
             born,
             lanes: HashMap::new(),
             answers: HashMap::new(),
             hello: hello_sender,
         };
-        tokio::spawn(driver.run(inbox));
+        tokio::spawn(driver.run(inbox, lane_words));
         Self { messages, next_call: Arc::new(AtomicU64::new(1)), hello, born }
     }
 
@@ -141,7 +145,7 @@ struct Lane {
 struct Driver<D> {
     line: Line,
     dial: Arc<D>,
-    outbox: mpsc::WeakUnboundedSender<Message>,
+    from_lane: mpsc::Sender<Message>,
     born: Instant,
     lanes: HashMap<Epoch, Lane>,
     answers: HashMap<CallId, oneshot::Sender<Finish>>,
@@ -149,7 +153,7 @@ struct Driver<D> {
 }
 
 impl<D: Dial> Driver<D> {
-    async fn run(mut self, mut inbox: mpsc::UnboundedReceiver<Message>) {
+    async fn run(mut self, mut inbox: mpsc::UnboundedReceiver<Message>, mut lane_words: mpsc::Receiver<Message>) {
         loop {
             let tick = self.line.next_tick().map(|at| self.born + at);
             tokio::select! {
@@ -157,8 +161,15 @@ impl<D: Dial> Driver<D> {
                     Some(message) => self.take(message),
                     None => break,
                 },
+                // The driver holds a sender itself: this never ends.
+                Some(message) = lane_words.recv() => self.take(message),
                 () = until(tick) => {
                     // What came before the clock is heard before it.
+                    for _ in 0..lane_words.len() {
+                        if let Ok(message) = lane_words.try_recv() {
+                            self.take(message);
+                        }
+                    }
                     for _ in 0..inbox.len() {
                         if let Ok(message) = inbox.try_recv() {
                             self.take(message);
@@ -206,7 +217,7 @@ impl<D: Dial> Driver<D> {
     fn carry_out(&mut self, effect: Effect, by_clock: bool) {
         match effect {
             Effect::Open(epoch) => {
-                let reader = tokio::spawn(serve_lane(self.dial.clone(), epoch, self.outbox.clone()));
+                let reader = tokio::spawn(serve_lane(self.dial.clone(), epoch, self.from_lane.clone()));
                 self.lanes.insert(epoch, Lane { reader, writer: None });
             }
             Effect::Close(epoch) => {
@@ -240,45 +251,43 @@ async fn until(tick: Option<Instant>) {
     }
 }
 
-/// Opens a lane, greets it, and passes on what it says until it ends.
-async fn serve_lane<D: Dial>(dial: Arc<D>, epoch: Epoch, outbox: mpsc::WeakUnboundedSender<Message>) {
-    let tell = |event| {
-        if let Some(outbox) = outbox.upgrade() {
-            let _ = outbox.send(Message::Event(event));
-        }
-    };
+/// Opens a lane, greets it, passes on what it says, and tells its end.
+async fn serve_lane<D: Dial>(dial: Arc<D>, epoch: Epoch, driver: mpsc::Sender<Message>) {
+    let trouble = lane_life(&*dial, epoch, &driver).await;
+    let _ = driver.send(Message::Event(Event::Down(epoch, trouble))).await;
+}
+
+/// A lane from its opening to its end; returns why it ended.
+async fn lane_life<D: Dial>(dial: &D, epoch: Epoch, driver: &mpsc::Sender<Message>) -> Trouble {
     let nonce = Nonce::mint();
     let opened = tokio::time::timeout(limits::CONNECT, dial.dial(command_line(&nonce))).await;
     let wire = match opened {
         Ok(Ok(wire)) => wire,
-        Ok(Err(trouble)) => return tell(Event::Down(epoch, trouble)),
-        Err(_) => return tell(Event::Down(epoch, not_in_time("connecting"))),
+        Ok(Err(trouble)) => return trouble,
+        Err(_) => return not_in_time("connecting"),
     };
     let Wire { input, mut output, end } = wire;
     let mut decoder = Decoder::new(&nonce);
     let (writer, requests) = mpsc::unbounded_channel();
     match tokio::time::timeout(limits::CONNECT, greet(&mut output, &mut decoder)).await {
         Ok(Ok(true)) => {}
-        Ok(Ok(false)) => return tell(Event::Down(epoch, ended_early(end().await, &decoder))),
-        Ok(Err(trouble)) => return tell(Event::Down(epoch, trouble)),
-        Err(_) => return tell(Event::Down(epoch, silent_shell(&decoder))),
+        Ok(Ok(false)) => return ended_early(end().await, &decoder),
+        Ok(Err(trouble)) => return trouble,
+        Err(_) => return silent_shell(&decoder),
     }
     let _ = writer.send(PROGRAM.announcement());
     let sending = tokio::spawn(send_all(input, requests));
-    if let Some(outbox) = outbox.upgrade() {
-        let _ = outbox.send(Message::Writer(epoch, writer));
-    }
-    let trouble = listen(&mut output, &mut decoder, epoch, &outbox).await;
+    let _ = driver.send(Message::Writer(epoch, writer)).await;
+    let trouble = listen(&mut output, &mut decoder, epoch, driver).await;
     sending.abort();
-    let trouble = match trouble {
+    match trouble {
         Some(trouble) => trouble,
         None => match tokio::time::timeout(Duration::from_secs(2), end()).await {
             Ok(Ending::Exited(text)) => Trouble { code: Code::LinkLost, text, hint: None },
             Ok(Ending::Failed(trouble)) => trouble,
             Err(_) => ended(),
         },
-    };
-    tell(Event::Down(epoch, trouble));
+    }
 }
 
 /// Reads until the nonce came; false if the channel ended before.
@@ -300,7 +309,7 @@ async fn listen(
     output: &mut (impl AsyncRead + Unpin),
     decoder: &mut Decoder,
     epoch: Epoch,
-    outbox: &mpsc::WeakUnboundedSender<Message>,
+    driver: &mpsc::Sender<Message>,
 ) -> Option<Trouble> {
     let mut buffer = vec![0; 32 * 1024];
     loop {
@@ -327,7 +336,7 @@ async fn listen(
                 | Tag::Standing
                 | Tag::Refused => Event::Said(epoch, frame),
             };
-            outbox.upgrade()?.send(Message::Event(event)).ok()?;
+            driver.send(Message::Event(event)).await.ok()?;
         }
         match output.read(&mut buffer).await {
             Ok(0) | Err(_) => return None,

@@ -118,7 +118,13 @@ impl<R: AsyncRead + Send + Unpin> Lines<R> {
                 tracing::debug!("a notification of an unknown form was left out");
             }
             Ok(value) => self.reply(id_of(&value), "this is JSON, but no JSON-RPC 2.0 message".to_owned()),
-            Err(error) => tracing::warn!(%error, bytes = line.len(), "a line that is not JSON was left out"),
+            Err(error) => match salvaged_id(line) {
+                Some(id) => {
+                    let data = ErrorData::parse_error(format!("this line is not JSON: {error}"), None);
+                    self.replies.extend(encode(&ServerJsonRpcMessage::error(data, Some(id))));
+                }
+                None => tracing::warn!(%error, bytes = line.len(), "a line that is not JSON was left out"),
+            },
         }
         None
     }
@@ -153,6 +159,20 @@ enum Line {
 
 fn id_of(value: &Value) -> Option<RequestId> {
     value.get("id").and_then(|id| serde_json::from_value(id.clone()).ok())
+}
+
+/// The id of a message that is not JSON as a whole (a lone surrogate in a text, say), so that its caller need not wait for ever:
+/// the first number that stands as an `"id"`, else the first text.
+fn salvaged_id(line: &[u8]) -> Option<RequestId> {
+    const NAME: &[u8] = b"\"id\"";
+    let places = line.windows(NAME.len()).enumerate().filter(|(_, window)| *window == NAME).map(|(at, _)| at + NAME.len());
+    let value = |at: usize| {
+        let rest = line[at..].trim_ascii_start().strip_prefix(b":")?;
+        serde_json::Deserializer::from_slice(rest).into_iter::<Value>().next()?.ok()
+    };
+    let ids: Vec<Value> = places.take(64).filter_map(value).filter(|id| id.is_number() || id.is_string()).collect();
+    let id = ids.iter().find(|id| id.is_number()).or_else(|| ids.first())?;
+    serde_json::from_value(id.clone()).ok()
 }
 
 fn encode(message: &TxJsonRpcMessage<RoleServer>) -> Option<Vec<u8>> {

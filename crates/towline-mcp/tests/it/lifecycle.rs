@@ -108,6 +108,15 @@ async fn lines_that_are_no_messages_are_survived() {
     }
     client.raw("[".repeat(100_000).as_bytes()).await;
     client.raw(b"\n").await;
+    // Not JSON as a whole, but somebody waits for it: an error under its id.
+    for (line, id) in [
+        ("{\"jsonrpc\":\"2.0\",\"id\":77,\"method\":\"tools/call\",\"params\":{\"x\":\"\\ud800\"}}", json!(77)),
+        ("{\"params\":{\"id\":\"k3f9\",\"x\":\"\\ud800\"},\"jsonrpc\":\"2.0\",\"id\":78}", json!(78)),
+    ] {
+        client.raw(format!("{line}\n").as_bytes()).await;
+        let answer = client.next().await;
+        assert_eq!((&answer["error"]["code"], &answer["id"]), (&json!(-32700), &id), "{line}: {answer}");
+    }
     // JSON but no message: an error, with the id where there is one.
     for (line, id) in [
         ("5", Value::Null),
