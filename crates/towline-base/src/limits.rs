@@ -77,4 +77,14 @@ limits! {
     LIST_ENTRIES: usize = 2_000;
     /// Files of which a session remembers that it read them.
     GUARD_FILES: usize = 2_000;
+    /// Days for which the host keeps an outcome that was read: long enough to look again the next morning.
+    KEEP_READ_DAYS: u32 = 1;
+    /// Days for which the host keeps an outcome that nobody read: a week away from the desk.
+    KEEP_UNREAD_DAYS: u32 = 7;
+    /// Outcomes that the host keeps at most: a list of more helps nobody.
+    KEEP_OUTCOMES: u32 = 2_000;
+    /// KiB of output that the host keeps at most, of all executions that are over.
+    KEEP_OUTPUT_KIB: u32 = 512 * 1024;
+    /// Days after which a session without a command ends.
+    IDLE_SESSION_DAYS: u32 = 7;
 }

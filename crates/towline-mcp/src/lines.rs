@@ -118,13 +118,14 @@ impl<R: AsyncRead + Send + Unpin> Lines<R> {
                 tracing::debug!("a notification of an unknown form was left out");
             }
             Ok(value) => self.reply(id_of(&value), "this is JSON, but no JSON-RPC 2.0 message".to_owned()),
-            Err(error) => match salvaged_id(line) {
-                Some(id) => {
+            Err(error) => {
+                if let Some(id) = salvaged_id(line) {
                     let data = ErrorData::parse_error(format!("this line is not JSON: {error}"), None);
                     self.replies.extend(encode(&ServerJsonRpcMessage::error(data, Some(id))));
+                } else {
+                    tracing::warn!(%error, bytes = line.len(), "a line that is not JSON was left out");
                 }
-                None => tracing::warn!(%error, bytes = line.len(), "a line that is not JSON was left out"),
-            },
+            }
         }
         None
     }

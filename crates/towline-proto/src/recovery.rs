@@ -48,6 +48,7 @@ fn again(request: &Request) -> Again {
         | Request::Session(_)
         | Request::End(_)
         | Request::Facts
+        | Request::Sweep
         | Request::Clean(_) => Again::Harmless,
         Request::Tool(_, call) if LOOKING_TOOLS.contains(&call.tool) => Again::Harmless,
         Request::Tool(..) => Again::Never,
@@ -505,6 +506,7 @@ fn awaited(request: &Request) -> Option<&str> {
         | Request::End(_)
         | Request::Facts
         | Request::Tool(..)
+        | Request::Sweep
         | Request::Clean(_) => None,
     }
 }

@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 
 use sha2::{Digest, Sha256};
-use towline_base::{ExecutionId, Handle, SessionName};
+use towline_base::{ExecutionId, Handle, SessionName, limits};
 
 use crate::files::ToolCall;
 
@@ -40,6 +40,8 @@ pub enum Request {
     Facts,
     /// A file tool, in a session's directory.
     Tool(SessionName, ToolCall),
+    /// To let expire on the host what the limits say.
+    Sweep,
     /// To list, or to remove, what is kept on the host.
     Clean(Clean),
 }
@@ -164,6 +166,17 @@ impl Request {
                 let mut words: Vec<&[u8]> = vec![call.tool.as_bytes(), session.as_str().as_bytes()];
                 words.extend(call.args.iter().map(Vec::as_slice));
                 lines(number, "tool", &words, &call.payload)
+            }
+            Self::Sweep => {
+                let bounds = [
+                    limits::KEEP_READ_DAYS,
+                    limits::KEEP_UNREAD_DAYS,
+                    limits::KEEP_OUTCOMES,
+                    limits::KEEP_OUTPUT_KIB,
+                    limits::IDLE_SESSION_DAYS,
+                ]
+                .map(|bound| bound.to_string());
+                lines(number, "sweep", &bounds.each_ref().map(String::as_bytes), &[])
             }
             Self::Clean(what) => {
                 let what: &[u8] = match what {

@@ -30,6 +30,7 @@ tl_encode() {
   while [ -n "$tl_left" ]; do
     tl_rest=${tl_left#?}
     tl_first=${tl_left%"$tl_rest"}
+    # shellcheck disable=SC1003 # two backslashes are meant
     case $tl_first in
       \\) tl_first='\\' ;;
       "$tl_nl") tl_first='\n' ;;
@@ -77,14 +78,8 @@ tl_fields() {
 
 # tl_alive PID START: whether the process that had this pid and start time (? for any) still lives, and is no zombie.
 tl_alive() {
-  if [ ! -r /proc/self/stat ]; then kill -0 "$1" 2>/dev/null && return 0 || return 1; fi
-  tl_line=Z
-  if [ -n "$2" ] && [ -r "/proc/${1:--}/stat" ]; then IFS='' read -r tl_line <"/proc/$1/stat"; fi
-  case "${tl_line##*') '} $2" in
-    [ZX]*) return 1 ;;
-    *' ?' | *" $2 "*" $2") ;;
-    *) return 1 ;;
-  esac
+  tl_birth "$1"
+  [ -n "$tl_v" ] && { [ "$tl_v" = "$2" ] || [ "$2" = '?' ]; }
 }
 
 # tl_own_pid: sets tl_v to the pid of this very process, subshell or not.

@@ -25,10 +25,11 @@ tl_job_lines() {
     }
     $1 == "-" { state[$2] = $5 " " $6 " " $7 " " $8; if ($3 == boot) at[$2] = $4 - $7 }
     $1 == "r" { read[$2] = 1 }
+    $1 == "e" { gone[$2] = 1 }
     END {
       for (i = 0; i < n; i++) {
         h = order[i]
-        if (all != "all" && h in read && h in state) continue
+        if (h in gone || (all != "all" && h in read && h in state)) continue
         line = text[h]
         gsub(/\\\\/, "\001", line); sub(/\\n.*/, "", line); gsub(/\001/, "\\", line)
         print h "|" of[h] "|" (h in state ? state[h] : "?") "|" (h in at ? now - at[h] : "") "|" line

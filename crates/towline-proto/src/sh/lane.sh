@@ -10,7 +10,8 @@
 # fd 7: what sessions tell this lane. fd 8: the lock.
 #
 # State, all private: x/ records of executions, index their list, a/ what they were given, o/ their output, w/ lanes that
-# attached to them, s/ sessions, l/ lanes, p-* these programs.
+# attached to them, s/ sessions, l/ lanes, k/ locks of the file tools, p-* these
+# programs.
 
 tl_lane_main() {
   TL_UMASK=$(umask)
@@ -19,7 +20,10 @@ tl_lane_main() {
   export LC_ALL
   umask 077
   set +C
-  tl_place && tl_open || { printf 'n 0 %s\n%s' "${#tl_v}" "$tl_v" && exit 1; }
+  if ! tl_place || ! tl_open; then
+    printf 'n 0 %s\n%s' "${#tl_v}" "$tl_v"
+    exit 1
+  fi
   # What was only needed to come here would be copied with every fork.
   unset p s B
   trap 'exit 0' HUP PIPE TERM
@@ -65,8 +69,12 @@ tl_place() {
     }
   fi
 }
-# w is made last: where it is, all are.
+# w is made last: where it is, all are. The highest directory that was not there before is noted, so that it can go again.
 tl_make_dirs() {
+  tl_made='' tl_above=$tl_base
+  while [ -n "$tl_above" ] && [ ! -e "$tl_above" ]; do tl_made=$tl_above tl_above=${tl_above%/*}; done
+  mkdir -p "$tl_base/towline" 2>/dev/null
+  if [ -n "$tl_made" ]; then printf '%s\n' "$tl_made" >"$tl_base/towline/made"; fi 2>/dev/null
   mkdir -p "$TL_ROOT/x" "$TL_ROOT/a" "$TL_ROOT/o" "$TL_ROOT/s" "$TL_ROOT/l" "$TL_ROOT/k" "$TL_ROOT/w" 2>/dev/null && [ -w "$TL_ROOT/w" ]
 }
 
@@ -90,7 +98,7 @@ tl_open() {
   TL_TMP=$TL_ROOT/l/$TL_LANE_ID
   # shellcheck disable=SC2034 # the file tools lock here, against every other lane of this user
   TL_LOCKS=$TL_ROOT/k
-  if { mkdir "$TL_TMP" && mkfifo "$TL_TMP/e" "$TL_TMP/m" && printf '%s %s\n' "$tl_lane_pid" "$tl_v" >"$TL_TMP/pid"; } 2>/dev/null; then
+  if { mkdir "$TL_TMP" && mkfifo "$TL_TMP/e" "$TL_TMP/m" && printf '%s %s %s .\n' "$tl_lane_pid" "$tl_v" "${TL_PROGRAM##*/}" >"$TL_TMP/pid"; } 2>/dev/null; then
     exec 7<>"$TL_TMP/e" 8<>"$TL_TMP/m"
     tl_unlock
   else
@@ -99,9 +107,27 @@ tl_open() {
   fi
 }
 
+# The lane's end. If all was removed on request, this lane's own directory was the last, and those above go with it, up to
+# the one that was there before.
 tl_lane_end() {
   tl_say "$TL_TMP/e" q
+  # Workers that wait for the lock get it, find that nobody listens any more, and end.
+  tl_n=0
+  while [ "$tl_n" -lt 100 ]; do
+    tl_unlock
+    tl_n=$((tl_n + 1))
+  done
   rm -rf "$TL_TMP"
+  if [ -d "$TL_ROOT/x" ]; then return 0; fi
+  tl_above=${TL_ROOT%/towline/v1/*} tl_made=''
+  if [ -s "$tl_above/towline/made" ]; then IFS='' read -r tl_made <"$tl_above/towline/made"; fi
+  rmdir "$TL_ROOT/l" "$TL_ROOT" "$tl_above/towline/v1" || return 0
+  rm -f "$tl_above/towline/made"
+  rmdir "$tl_above/towline"
+  while [ -n "$tl_made" ] && [ "${#tl_above}" -ge "${#tl_made}" ]; do
+    rmdir "$tl_above" || return 0
+    tl_above=${tl_above%/*}
+  done
 }
 
 # --- requests ----------------------------------------------------------------------------------------------------
@@ -124,7 +150,10 @@ tl_serve() {
     done
     if [ "$tl_bytes" -gt 0 ]; then tl_take_payload "$tl_bytes" || return 0; fi
     case $tl_op in
-      ping) tl_frame r "$TL_REQ" 0 ;;
+      ping)
+        tl_frame r "$TL_REQ" 0
+        tl_look_after &
+        ;;
       run) tl_run "$@" ;;
       wait) tl_wait "$1" ;;
       over) tl_over "$1" ;;

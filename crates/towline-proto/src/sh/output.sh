@@ -39,7 +39,10 @@ tl_first() {
 # of facts, a line with the directory, and the bytes. OFFSET may be `end` with `output`: past what is there now.
 tl_output() {
   tl_state_of "$1"
-  if [ "$tl_state" = away ]; then echo unknown && return 1; fi
+  if [ "$tl_state" = away ]; then
+    if grep -q -s -x -e "e $1" "$TL_ROOT/index"; then echo expired; else echo unknown; fi
+    return 1
+  fi
   tl_w_for=$7 tl_w_off=$3 tl_why=none
   tl_now
   tl_until=$((tl_v + $6))
@@ -53,7 +56,7 @@ tl_output() {
       pattern) if tl_slice "$tl_spool" "$tl_w_off" 8000000 | grep -q -E -e "$8"; then tl_why=pattern && break; fi ;;
     esac
     tl_now
-    if [ "$tl_v" -ge "$tl_until" ]; then tl_why=time && break; fi
+    if [ "$tl_v" -ge "$tl_until" ]; then tl_why='time' && break; fi
     tl_nap
     tl_state_of "$1"
     tl_stream_file "$2"

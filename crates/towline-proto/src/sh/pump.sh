@@ -14,7 +14,7 @@ TL_PIECE_CAP=8388608
 # somebody still holds the pipe (then tl_held is set). Only for a shell whose read knows -t, -d and -n.
 tl_drain() {
   tl_held=''
-  for tl_turn in 1 2 3 4; do
+  for tl_rest in 1 2 3 4; do
     tl_piece=''
     # shellcheck disable=SC3045 # bash alone comes here
     IFS='' read -r -t 0.05 -d '' -n 2048 tl_piece <&4
@@ -79,12 +79,13 @@ tl_pump_ring() {
 tl_start_pump() {
   (
     tl_shut
+    # shellcheck disable=SC2094 # opened for both first, so that opening it for reading waits for nobody
     exec 5<>"$1" <"$1"
     exec 5>&-
     tl_own_pid
-    tl_pump_pid=$tl_v
-    tl_birth "$tl_v"
-    printf '%s %s\n' "$tl_pump_pid" "$tl_v" >"$1.m"
+    tl_p=$tl_v
+    tl_birth "$tl_p"
+    printf '%s %s\n' "$tl_p" "$tl_v" >"$1.m"
     tl_pump "$2" "$tl_in" "$3"
   ) &
   tl_v=$!

@@ -99,6 +99,15 @@ tl_supervisor() {
   if [ "$tl_s_boot" != "$TL_BOOT" ] || ! tl_alive "$tl_s_pid" "$tl_s_start"; then tl_live=''; fi
 }
 
+# tl_claimed FILE: whether the one who claimed this number still lives, and may be about to come up. A file that is empty
+# is one that was made this moment, unless it stays so.
+tl_claimed() {
+  tl_s_pid='' tl_s_start=''
+  { IFS=' ' read -r tl_s_pid tl_s_start <"$1"; } 2>/dev/null
+  if [ -z "$tl_s_pid" ] && [ "$tl_tries" -lt 50 ]; then return 0; fi
+  tl_alive "$tl_s_pid" "$tl_s_start"
+}
+
 # tl_publish HANDLE OUTCOME HUNDREDTHS FLAGS DIRECTORY [WORDS]: DIRECTORY is already escaped, the time is tl_clock. Then wakes whoever waits. Where the
 # disk is full it goes on trying: an outcome that cannot be kept is not told.
 tl_publish() {

@@ -90,19 +90,10 @@ tl_ensure() {
   tl_live=''
 }
 
-# tl_claimed FILE: whether the one who claimed this number still lives, and may be about to come up. A file that is empty
-# is one that was made this moment, unless it stays so.
-tl_claimed() {
-  tl_s_pid='' tl_s_start=''
-  { IFS=' ' read -r tl_s_pid tl_s_start <"$1"; } 2>/dev/null
-  if [ -z "$tl_s_pid" ] && [ "$tl_tries" -lt 50 ]; then return 0; fi
-  tl_alive "$tl_s_pid" "$tl_s_start"
-}
-
 # tl_spawn DIR ONCE NUMBER: starts a supervisor that outlives this lane.
 tl_spawn() {
   (
-    exec 8>&- </dev/null >/dev/null 2>&1
+    exec 7>&- 8>&- </dev/null >/dev/null 2>&1
     trap - HUP INT QUIT PIPE TERM
     # shellcheck disable=SC2086 # the shell may be several words
     tl_apart $TL_SELF "$TL_PROGRAM.host" supervise "$@" "$TL_ROOT" "$TL_PROGRAM" "$TL_BOOT" "$TL_UMASK" "$TL_USER_LC_ALL" "$TL_SELF" "$TL_USER_SHELL"
@@ -136,6 +127,27 @@ tl_revive() {
     *) tl_send_outcome "$1" ;;
   esac
   tl_frame g "$1" "$tl_state"
+}
+
+# tl_look_after: with each sign of life that is asked for: an execution that this lane waits for, and that has no outcome, may
+# have lost its supervisor, or the word that was to begin it.
+tl_look_after() {
+  trap - EXIT
+  exec </dev/null
+  tl_job_lines open 0 | while IFS="|" read -r tl_h tl_rest tl_kind tl_rest; do
+    if [ "$tl_kind" = "?" ] && tl_read_record "$tl_h" && tl_is_awaited "$tl_h"; then
+      case $tl_state in
+        queued) tl_start "$tl_h" "$tl_session" "$tl_mode" & ;;
+        running)
+          tl_supervisor "$TL_ROOT/s/$tl_name"
+          if [ -z "$tl_live" ]; then tl_revive "$tl_h" & fi
+          ;;
+      esac
+    fi
+  done
+}
+tl_is_awaited() {
+  [ "$tl_lane" = "$TL_LANE_ID" ] || grep -q -s -x -F -e "$TL_LANE_ID" "$TL_ROOT/w/$1"
 }
 
 # tl_relieve HANDLE SESSION: a running execution has no supervisor: the session, or the copy, gets a new one.

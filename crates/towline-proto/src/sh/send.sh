@@ -1,13 +1,17 @@
 # What a lane sends: frames, each written whole under one lock, and executions' outcomes with the ends of their output.
 
 # tl_lock, tl_unlock: the lock is a token in a FIFO.
+# shellcheck disable=SC2034 # a token is taken, not read
 tl_lock() { read -r tl_token <&8; }
 tl_unlock() { echo . >&8; }
 
-# tl_frame TAG KEY TEXT: sends a text without NUL as one frame.
+# tl_put TAG KEY TEXT: one frame with a text without NUL, by whoever has the lock. tl_frame: the same with the lock taken.
+tl_put() {
+  printf '%s %s %s\n%s' "$1" "$2" "${#3}" "$3"
+}
 tl_frame() {
   tl_lock
-  printf '%s %s %s\n%s' "$1" "$2" "${#3}" "$3"
+  tl_put "$@"
   tl_unlock
 }
 
@@ -19,23 +23,23 @@ tl_small() {
   ! IFS='' read -r -d '' -n 32769 tl_body <"$1" && [ "${#tl_body}" -le 32768 ]
 }
 
-# tl_send_file TAG KEY FILE OFFSET COUNT: sends bytes of a file in frames of at most 32 KiB, each under the lock by
-# itself, so that others go between. A file that grew shorter meanwhile is filled up, so that no frame is ever short.
+# tl_put_file TAG KEY FILE OFFSET COUNT: bytes of a file, at most 32 KiB, as one frame, by whoever has the lock.
+tl_put_file() {
+  printf '%s %s %s\n' "$1" "$2" "$5"
+  tail -c "+$(($4 + 1))" "$3" | tl_first "$5"
+}
+
+# tl_send_file TAG KEY FILE COUNT: a file in frames of at most 32 KiB, each under the lock by itself, so that others go between.
 tl_send_file() {
   tl_sent=0
-  while [ "$tl_sent" -lt "$5" ]; do
-    tl_part=$(($5 - tl_sent))
+  while [ "$tl_sent" -lt "$4" ]; do
+    tl_part=$(($4 - tl_sent))
     if [ "$tl_part" -gt 32768 ]; then tl_part=32768; fi
     tl_lock
-    printf '%s %s %s\n' "$1" "$2" "$tl_part"
-    tail -c "+$(($4 + tl_sent + 1))" "$3" 2>/dev/null | tl_exactly "$tl_part"
+    tl_put_file "$1" "$2" "$3" "$tl_sent" "$tl_part"
     tl_unlock
     tl_sent=$((tl_sent + tl_part))
   done
-}
-# tl_exactly COUNT: that many bytes of stdin.
-tl_exactly() {
-  tl_first "$1"
 }
 
 # tl_reply KEY STATUS FILE: a reply whose body is in a file that this lane owns.
@@ -45,7 +49,7 @@ tl_reply() {
       tl_frame b "$1" "$tl_body"
     else
       tl_size "$3"
-      tl_send_file b "$1" "$3" 0 "$tl_v"
+      tl_send_file b "$1" "$3" "$tl_v"
     fi
   fi
   tl_frame r "$1" "$2"
@@ -56,6 +60,8 @@ tl_reply() {
 tl_sender() {
   trap - EXIT
   trap 'exit 0' TERM
+  # For reading alone: when the lane's process is gone, however it went, this is at its end.
+  exec 7<"$TL_TMP/e"
   while IFS=' ' read -r tl_word tl_h tl_spool tl_1 tl_2 tl_3 tl_4 tl_rest <&7; do
     case $tl_word in
       o)
@@ -100,28 +106,40 @@ tl_send_one() {
   esac
 }
 
-# tl_send_spools HANDLE: head and tail of the stream, or of both, then the outcome.
+# tl_send_spools HANDLE: head and tail of the stream, or of both, then the outcome, and nothing of another between them: whoever
+# waits for this execution twice gets all of it twice. The ends are cut out before; the lock is held for no more than 64 KiB.
 tl_send_spools() {
   exec </dev/null
-  tl_send_spool o t "$1" "$tl_spool"
-  case $tl_c_flags in *e*) tl_send_spool f u "$1" "${tl_spool}e" ;; esac
-  tl_frame x "$1" "$tl_text"
+  tl_own_pid
+  tl_cut=$TL_TMP/$1.$tl_v
+  tl_ends "$tl_spool" "$tl_cut.o"
+  case $tl_c_flags in *e*) tl_ends "${tl_spool}e" "$tl_cut.f" ;; esac
+  tl_lock
+  tl_put_ends o t "$1" "$tl_cut.o"
+  case $tl_c_flags in *e*) tl_put_ends f u "$1" "$tl_cut.f" ;; esac
+  tl_put x "$1" "$tl_text"
+  tl_unlock
+  rm -f "$tl_cut".*
 }
 
-# tl_send_spool HEADTAG TAILTAG HANDLE SPOOL: all of it up to 32 KiB; else 16 KiB of each end, and a first line with
-# the sizes in the tail's frame.
-tl_send_spool() {
-  tl_extent "$4"
+# tl_ends SPOOL FILE: all of the spool up to 32 KiB into FILE.h; else 16 KiB of each end into FILE.h and FILE.t, whose first line
+# has the sizes: of all, and of what was dropped.
+tl_ends() {
+  tl_extent "$1"
   if [ "$tl_total" -le 32768 ]; then
-    tl_send_file "$1" "$3" "$4" 0 "$tl_total"
-    return 0
+    tl_slice "$1" 0 "$tl_total" >"$2.h"
+  else
+    tl_slice "$1" 0 16384 >"$2.h"
+    { echo "$tl_total $((tl_from - tl_head))" && tl_slice "$1" "$((tl_total - 16384))" 16384; } >"$2.t"
   fi
-  tl_send_file "$1" "$3" "$4" 0 16384
-  tl_tail_file=$TL_TMP/$3.$2
-  tl_slice "$4" "$((tl_total - 16384))" 16384 >"$tl_tail_file"
-  tl_frame "$2" "$3" "$tl_total $((tl_from - tl_head))
-"
-  tl_size "$tl_tail_file"
-  tl_send_file "$2" "$3" "$tl_tail_file" 0 "$tl_v"
-  rm -f "$tl_tail_file"
+}
+
+# tl_put_ends HEADTAG TAILTAG HANDLE FILE: what tl_ends cut, by whoever has the lock.
+tl_put_ends() {
+  tl_size "$4.h"
+  if [ "$tl_v" -gt 0 ]; then tl_put_file "$1" "$3" "$4.h" 0 "$tl_v"; fi
+  if [ -s "$4.t" ]; then
+    tl_size "$4.t"
+    tl_put_file "$2" "$3" "$4.t" 0 "$tl_v"
+  fi
 }

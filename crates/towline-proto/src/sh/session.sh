@@ -33,13 +33,13 @@ tl_start_shell() {
         ;;
       *) (tl_become_shell "$1") ;;
     esac
-    tl_2=$? tl_3=''
-    if [ -s "$tl_d/z.$tl_gen" ]; then tl_3=s; fi
+    tl_rc=$? tl_by=''
+    if [ -s "$tl_d/z.$tl_gen" ]; then tl_by=signal; fi
     rm -f "$tl_d/c.$tl_gen" "$tl_d/z.$tl_gen"
     if tl_alive "$tl_pid" "$tl_birth_of_me"; then
-      tl_say "$tl_in" "z $tl_gen $tl_2 $tl_3"
+      tl_say "$tl_in" "z $tl_gen $tl_rc $tl_by"
     else
-      tl_testify
+      tl_testify "$tl_rc" "$tl_by"
     fi
   ) &
   if [ -z "$1" ] && [ -n "$tl_login" ]; then tl_after 10 "y $tl_gen" && tl_login_timer=$tl_v; fi
@@ -107,12 +107,12 @@ tl_on_z() {
     if [ ! -r "$tl_d/away.$tl_1" ]; then return 0; fi
     tl_g=$tl_1
     IFS=' ' read -r tl_h tl_rest <"$tl_d/away.$tl_g"
-    tl_outcome_of_death "$tl_h"
+    tl_outcome_of_death "$tl_h" "$tl_2" "$tl_3"
     tl_on_late "$tl_g" "$tl_v"
     return 0
   fi
   if [ -n "$tl_current" ] && [ -z "$tl_ended" ]; then
-    tl_outcome_of_death "$tl_current"
+    tl_outcome_of_death "$tl_current" "$tl_2" "$tl_3"
     tl_flags=r$tl_flags tl_moved='' tl_idle=''
     tl_on_done "$tl_v"
   else
@@ -135,24 +135,33 @@ tl_on_still_birth() {
   fi
 }
 
-# tl_outcome_of_death HANDLE: sets tl_v to the outcome that the shell's death (status tl_2, by a signal if tl_3) is.
+# tl_outcome_of_death HANDLE STATUS SIGNALLED: sets tl_v to the outcome that the shell's death is: by a signal that towline sent,
+# by another, or an exit.
 tl_outcome_of_death() {
   tl_read_record "$1"
-  tl_v="exit $((tl_2 % 256))"
-  if [ -n "$tl_3" ]; then tl_v="kill $((tl_2 % 128))"; fi
-  if [ -n "$tl_signal" ]; then tl_v="kill $tl_signal"; fi
+  if [ -n "$tl_signal" ]; then
+    tl_v="kill $tl_signal"
+  elif [ -n "$3" ]; then
+    tl_v="kill $(($2 % 128))"
+  else
+    tl_v="exit $(($2 % 256))"
+  fi
 }
 
-# The supervisor is lost and its shell ended: what the execution in it came to is left in its record.
+# tl_testify STATUS SIGNALLED: the supervisor is lost and its shell ended: what the execution in it came to is left in its
+# record.
 tl_testify() {
-  tl_whose "$tl_gen"
-  if [ -n "$tl_h" ] && tl_outcome_of_death "$tl_h"; then tl_append "$TL_ROOT/x/$tl_h" "d $tl_gen $tl_v - ? ."; fi
+  if tl_whose "$tl_gen"; then
+    tl_outcome_of_death "$tl_h" "$1" "$2"
+    tl_append "$TL_ROOT/x/$tl_h" "d $tl_gen $tl_v - ? ."
+  fi
 }
 
 # tl_whose GENERATION: sets tl_h to the handle of the execution without an end that the shell of this generation began.
 tl_whose() {
   tl_h='' tl_o_pid=0 tl_o_start=0
   IFS=' ' read -r tl_o_pid tl_o_start tl_rest <"$tl_d/u.$1" || return 1
+  # shellcheck disable=SC2013 # the names are our own, without white space
   for tl_f in $(grep -l -e "^b ${tl_d##*/} [^ ]* $tl_o_pid $tl_o_start " "$TL_ROOT"/x/* 2>/dev/null); do
     if tl_read_record "${tl_f##*/}" && [ "$tl_state" = running ] && [ -z "$tl_raw" ] && [ "$tl_start" = "$tl_o_start" ]; then tl_h=${tl_f##*/}; fi
   done
@@ -209,7 +218,7 @@ tl_adopt() {
     if [ ! -e "$tl_f" ]; then continue; fi
     tl_g=${tl_f##*.}
     if tl_whose "$tl_g" && tl_alive "$tl_o_pid" "$tl_o_start"; then
-      tl_o_pipe=${tl_b_rest#* * * } tl_o_apart=-
+      tl_o_pipe=${tl_b_rest#* * * }
       tl_o_pipe=${tl_o_pipe%% *} tl_o_pump=0 tl_o_start=0
       if [ -r "$tl_d/$tl_o_pipe.m" ]; then IFS=' ' read -r tl_o_pump tl_o_start <"$tl_d/$tl_o_pipe.m"; fi
       if ! tl_alive "$tl_o_pump" "$tl_o_start"; then
@@ -238,13 +247,18 @@ tl_begin_copies() {
     if [ -z "$TL_FAST" ]; then tl_text=$(cat "$tl_state_file"); fi
     (
       exec 3>&- 4>&- 5>&- 6>&- 7>&-
-      TL_NUMBER=1
       tl_copy=$TL_ROOT/s/@$tl_h
-      mkdir "$tl_copy" || exit 0
+      tl_tries=100
+      # A copy that is there was made before, unless its supervisor is lost and never began.
+      if ! mkdir "$tl_copy"; then
+        if tl_claimed "$tl_copy/g.1"; then exit 0; fi
+        rm -rf "$tl_copy"
+        mkdir "$tl_copy" || exit 0
+      fi
       printf '%s\n' "$tl_s_cwd" >"$tl_copy/cwd"
       printf '%s\n' "$tl_text" >"$tl_copy/st.0"
       if [ -r "$tl_state_file.a" ]; then cat "$tl_state_file.a" >"$tl_copy/st.0.a"; fi
-      tl_supervise "$tl_copy" "$tl_copy/st.0" "$tl_h"
+      tl_supervise "$tl_copy" "$tl_copy/st.0" "$tl_h" 1
     ) &
   done
 }

@@ -6,6 +6,10 @@
 # builtins by name; no descriptor is open while a command runs but the command's own. After each command the state is
 # saved off the call's path; a new shell goes on from it if this one is ended by a command.
 #
+# shellcheck disable=SC3028,SC3044,SC3049 # what only some shells know stands where only they come
+# shellcheck disable=SC2086 # lists of options are meant to be split
+# shellcheck disable=SC1090 # the saved state, written by this very program
+#
 # Words: dir, the supervisor's FIFO, generation, saved state (or nothing), handle of the only execution (or -), root.
 
 shift
@@ -44,7 +48,7 @@ if [ -n "$_tl_restore" ]; then
   cd -- "${_tl_c:-/}" 2>/dev/null || cd /
 fi
 case $_tl_restore in *.0) _tl_w=1 ;; esac
-_tl_busy='' _tl_bad='' _tl_back='' _tl_was=''
+_tl_h='' _tl_o='' _tl_busy='' _tl_bad='' _tl_back='' _tl_was=''
 set --
 
 # Four loops in one, so that a stray `break` or `continue` of a command ends here and not the shell: the first thing

@@ -28,6 +28,7 @@ tl_tree() {
       esac
     done
   done
+  # shellcheck disable=SC2013 # these names hold no white space
   for tl_f in $(grep -l -s -F -e "TOWLINE_EXECUTION=$3" /proc/[0-9]*/environ); do
     tl_p=${tl_f#/proc/} tl_p=${tl_p%/environ}
     case "$tl_kin $$ " in *" $tl_p "*) continue ;; esac

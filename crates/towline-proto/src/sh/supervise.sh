@@ -7,10 +7,10 @@
 #
 # The functions on the way of a call are short on purpose: bash copies a function with each call of it.
 
-# tl_supervise DIR BASE ONCE: DIR is this session's directory, BASE the saved state to begin with (or -), ONCE the handle of
-# the only execution (or -).
+# tl_supervise DIR BASE ONCE NUMBER: DIR is this session's directory, BASE the saved state to begin with (or -), ONCE the handle
+# of the only execution (or -), NUMBER says how many supervisors the session had, this one included.
 tl_supervise() {
-  tl_d=$1 tl_once=$3 tl_in=$1/in
+  tl_d=$1 tl_once=$3 tl_number=$4 tl_in=$1/in
   LC_ALL=C
   umask 077
   cd / || exit 1
@@ -21,9 +21,9 @@ tl_supervise() {
   tl_pid=$tl_v
   tl_birth "$tl_pid"
   tl_birth_of_me=$tl_v
-  tl_create "$tl_d/g.$TL_NUMBER" "$tl_pid $tl_birth_of_me" || exit 0
+  tl_create "$tl_d/g.$tl_number" "$tl_pid $tl_birth_of_me" || exit 0
   if [ -e "$tl_d/ready" ]; then rm -f "$tl_d/ready"; fi
-  tl_gen=$((TL_NUMBER * 1000)) tl_slot=0 tl_attempt=0 tl_current='' tl_queue='' tl_copies='' tl_idle='' tl_ended='' tl_hurry='' tl_saving=''
+  tl_gen=$((tl_number * 1000)) tl_slot=0 tl_attempt=0 tl_current='' tl_queue='' tl_copies='' tl_idle='' tl_ended='' tl_hurry='' tl_saving=''
   tl_drained='' tl_drained2='' tl_flags='' tl_pipe='' tl_my_spool='' tl_pump_pid='' tl_marked='' tl_leaving='' tl_ready='' tl_timer=''
   tl_login=-l tl_login_timer='' tl_full='' tl_s_cwd='?' tl_away='' tl_deaths=0 tl_state_file=$2
   if [ "$2" = - ]; then
@@ -31,12 +31,12 @@ tl_supervise() {
     if [ -n "$tl_state_file" ]; then tl_flags=s; fi
   fi
   if [ "$tl_once" != - ]; then tl_queue=" $tl_once"; fi
-  if [ ! -p "$tl_in" ]; then mkfifo "$tl_in" "$tl_d/p.1" "$tl_d/c.$((tl_gen + 1))" || exit 1; fi
+  if [ ! -p "$tl_in" ]; then mkfifo "$tl_in" "$tl_d/p.$tl_number.1" "$tl_d/c.$((tl_gen + 1))" || exit 1; fi
   exec 3<>"$tl_in"
-  if [ "$TL_NUMBER" -gt 1 ]; then tl_adopt; fi
+  if [ "$tl_number" -gt 1 ]; then tl_adopt; fi
   tl_prepare
   tl_start_shell "$tl_state_file"
-  printf '%s %s %s %s .\n' "$TL_NUMBER" "$tl_pid" "$tl_birth_of_me" "$TL_BOOT" >"$tl_d/cur"
+  printf '%s %s %s %s %s .\n' "$tl_number" "$tl_pid" "$tl_birth_of_me" "$TL_BOOT" "${TL_PROGRAM##*/}" >"$tl_d/cur"
   while tl_hear; do
     case $tl_word in [a-z]) "tl_on_$tl_word" ;; esac
   done
@@ -67,7 +67,7 @@ tl_hear_soon() {
 
 # x HANDLE: execute it in the session.
 tl_on_x() {
-  tl_queue="$tl_queue $tl_1"
+  case "$tl_queue " in *" $tl_1 "*) ;; *) tl_queue="$tl_queue $tl_1" ;; esac
   if [ -n "$tl_idle" ] && [ -z "$tl_current" ]; then tl_begin_next; fi
 }
 
@@ -134,7 +134,7 @@ tl_begin() {
   if [ ! -e "$TL_ROOT/x/$1" ]; then return 1; fi
   tl_now
   tl_began=$tl_v tl_attempt=$((tl_attempt + 1))
-  tl_mine="$tl_began $TL_BOOT $tl_gen $tl_pipe $TL_NUMBER.$tl_attempt.$tl_pid ."
+  tl_mine="$tl_began $TL_BOOT $tl_gen $tl_pipe $tl_number.$tl_attempt.$tl_pid ."
   if [ -z "$tl_pipe" ] || ! tl_append "$TL_ROOT/x/$1" "b ${tl_d##*/} ${tl_my_spool##*/} $tl_shell_pid $tl_shell_start $tl_mine"; then
     tl_refuse "$1"
     return 1
@@ -167,62 +167,6 @@ tl_begin_special() {
 # tl_refuse HANDLE: it cannot begin; whoever asked for it is told.
 tl_refuse() {
   tl_read_record "$1" && tl_say "$TL_ROOT/l/$tl_lane/e" "n $1"
-}
-
-# tl_prepare: what the next execution needs, made before it comes. A pipe that nobody holds any more is used again; a spool
-# never, since a record names it.
-tl_prepare() {
-  exec 5>&- 7>&- 8>&-
-  tl_slot=$((tl_slot + 1)) tl_drained='' tl_drained2=1 tl_marked='' tl_apart='' tl_pump_pid='' tl_pump2_pid='' tl_hurry=''
-  if [ -z "$tl_pipe" ]; then tl_make_pipe; fi
-  tl_my_spool=$TL_ROOT/o/${tl_d##*/}.$TL_NUMBER.$tl_slot
-  : >"$tl_my_spool"
-  if [ -z "$TL_FAST" ]; then tl_pump_it; fi
-}
-tl_make_pipe() {
-  tl_pipe=p.$tl_slot
-  if [ -p "$tl_d/$tl_pipe" ] || mkfifo "$tl_d/$tl_pipe"; then
-    exec 5<>"$tl_d/$tl_pipe" 4<"$tl_d/$tl_pipe" 5>&-
-  else
-    tl_pipe=''
-  fi
-}
-
-# A pump for the pipe, the only one: two would mix what they read. fd 5 keeps the pipe open until the command is done.
-tl_pump_it() {
-  tl_hurry=''
-  if [ -z "$tl_pipe" ] || [ -n "$tl_pump_pid" ]; then return 0; fi
-  exec 5<>"$tl_d/$tl_pipe"
-  tl_start_pump "$tl_d/$tl_pipe" "$tl_my_spool" "e $tl_slot"
-  tl_pump_pid=$tl_v
-  if [ -n "$tl_ended" ]; then exec 5>&-; fi
-}
-
-# A second pipe and pump, for an execution that keeps standard error apart.
-tl_prepare_error() {
-  tl_apart=1 tl_drained2=''
-  if [ ! -p "$tl_d/$tl_pipe.e" ]; then mkfifo "$tl_d/$tl_pipe.e"; fi
-  exec 7<>"$tl_d/$tl_pipe.e" 8<"$tl_d/$tl_pipe.e"
-  : >"${tl_my_spool}e"
-  tl_start_pump "$tl_d/$tl_pipe.e" "${tl_my_spool}e" "f $tl_slot"
-  tl_pump2_pid=$tl_v
-  tl_pump_it
-}
-
-# tl_after SECONDS WORDS: says WORDS to the supervisor after that time; sets tl_v to a pid that TERM ends without a word.
-tl_after() {
-  (
-    tl_shut
-    sleep "$1" &
-    tl_sleep=$!
-    trap 'kill -s TERM "$tl_sleep"; exit 0' TERM
-    wait "$tl_sleep"
-    tl_say "$tl_in" "$2"
-  ) &
-  tl_v=$!
-}
-tl_call_off() {
-  if [ -n "$1" ]; then kill -s TERM "$1"; fi
 }
 
 # --- ending ------------------------------------------------------------------------------------------------------

@@ -1,3 +1,240 @@
-# Keeping house.
-tl_sweep() { :; }
-tl_clean() { :; }
+# Keeping house: what is over expires, what is bounded stays within its bounds, what nobody uses goes; and, when asked, all of
+# it goes. Nothing that runs is ever swept, and no record of another node or another user is ever seen here.
+
+# tl_sweep READ_DAYS UNREAD_DAYS RECORDS SPOOL_KIB IDLE_DAYS: outcomes that were read, and those that were not, expire after
+# so many days; at most RECORDS of them and SPOOL_KIB of their output are kept, the oldest read ones going first, then the
+# oldest unread; a session without a command for IDLE_DAYS ends.
+tl_sweep() {
+  tl_own_pid
+  tl_me=$tl_v
+  tl_birth "$tl_me"
+  tl_me="$tl_me $tl_v"
+  if ! tl_create "$TL_ROOT/sweeping" "$tl_me"; then
+    # One at a time; but the one who began may be gone.
+    IFS=' ' read -r tl_s_pid tl_s_start <"$TL_ROOT/sweeping"
+    if tl_alive "$tl_s_pid" "$tl_s_start"; then return 0; fi
+    rm -f "$TL_ROOT/sweeping"
+    tl_create "$TL_ROOT/sweeping" "$tl_me" || return 0
+  fi
+  tl_sweep_lanes
+  tl_sweep_sessions "$5"
+  tl_candidates "$1" "$2" | tl_over_bounds "$3" "$4" | tl_expire
+  tl_sweep_files "$2"
+  tl_sweep_index "$3"
+  rm -f "$TL_ROOT/sweeping"
+}
+
+# Lanes whose process is gone left their directory.
+tl_sweep_lanes() {
+  for tl_f in "$TL_ROOT"/l/*; do
+    tl_s_pid=0 tl_s_start=''
+    if [ -s "$tl_f/pid" ]; then IFS=' ' read -r tl_s_pid tl_s_start tl_rest <"$tl_f/pid"; fi
+    if [ -n "$tl_s_start" ] && ! tl_alive "$tl_s_pid" "$tl_s_start"; then
+      # Its sender waits for words and does not know.
+      tl_say "$tl_f/e" q
+      rm -rf "$tl_f"
+    fi
+  done
+}
+
+# tl_sweep_sessions DAYS: sessions in which nothing runs and whose state is that old.
+tl_sweep_sessions() {
+  tl_running=" $(tl_job_lines open 0 | grep '|?|' | cut -d '|' -f 2 | tr '\n' ' ')"
+  for tl_d in "$TL_ROOT"/s/*; do
+    if [ ! -d "$tl_d" ] || [ -n "$(find "$tl_d" -prune -mtime "-$1")" ] || [ -n "$(find "$tl_d/cwd" "$tl_d/st.0" "$tl_d/st.1" -mtime "-$1")" ]; then continue; fi
+    case $tl_running in *" ${tl_d##*/} "*) continue ;; esac
+    tl_supervisor "$tl_d"
+    if [ -n "$tl_live" ]; then tl_say "$tl_d/in" q; else tl_bury "$tl_d"; fi
+  done
+}
+
+# tl_bury DIR: a session without a supervisor: its shells are ended, and it goes.
+tl_bury() {
+  for tl_f in "$1"/u.*; do
+    if [ ! -s "$tl_f" ]; then continue; fi
+    IFS=' ' read -r tl_s_pid tl_s_start tl_rest <"$tl_f"
+    if tl_alive "$tl_s_pid" "$tl_s_start"; then kill -s KILL "$tl_s_pid"; fi
+  done
+  rm -rf "$1"
+}
+
+# tl_candidates READ_DAYS UNREAD_DAYS: what is over, oldest first: `<handle> <spool> <read or unread> <old or ->`. An execution
+# without an outcome is over if it is lost, and then expires as one that was not read.
+tl_candidates() {
+  (
+    cd "$TL_ROOT/x" || exit 1
+    # shellcheck disable=SC2012 # handles are letters and digits, and ls alone sorts by time
+    {
+      sed -e 's/^/i /' "$TL_ROOT/index"
+      find . -type f -mtime "+$(($1 - 1))" | sed -e 's/^/1 /'
+      find . -type f -mtime "+$(($2 - 1))" | sed -e 's/^/2 /'
+      grep -s '^b ' ./* /dev/null | sed -e 's/^/b /'
+      ls -tr | sed -e 's/^/x /'
+    } | awk '
+      $1 == "i" && $2 == "-" { over[$3] = 1 }
+      $1 == "i" && $2 == "r" { read[$3] = 1 }
+      $1 == "1" { aged[substr($2, 3)] = 1 }
+      $1 == "2" { old[substr($2, 3)] = 1 }
+      $1 == "b" { split($2, part, ":"); h = substr(part[1], 3); if (!(h in spool)) spool[h] = $4 }
+      $1 == "x" && (over[$2] || old[$2]) {
+        print $2, ($2 in spool ? spool[$2] : "-"), (read[$2] ? "read" : "unread"), (old[$2] || (read[$2] && aged[$2]) ? "old" : "-"), (over[$2] ? "over" : "?")
+      }'
+  ) | while IFS=' ' read -r tl_h tl_rest; do
+    case $tl_rest in
+      *'?')
+        tl_state_of "$tl_h"
+        case $tl_state in running | queued) continue ;; esac
+        ;;
+    esac
+    printf '%s %s\n' "$tl_h" "${tl_rest% *}"
+  done
+}
+
+# tl_over_bounds RECORDS KIB: of the candidates, those that have to go: `<handle> <spool>`.
+tl_over_bounds() {
+  {
+    # shellcheck disable=SC2012 # the names are our own, and ls alone tells sizes in one process
+    ls -ln "$TL_ROOT/o" | awk 'NF > 7 { print "o", $5, $NF }'
+    cat
+  } | awk -v most="$1" -v kib="$2" '
+    BEGIN { n = 0 }
+    $1 == "o" { size[$3] = $2; total += $2; next }
+    { handle[n] = $1; spool[n] = $2; kind[n] = $3; old[n] = $4; n++ }
+    function weight(i) { return size[spool[i]] + size[spool[i] "e"] }
+    function go(i) { if (!gone[i]) { gone[i] = 1; left--; total -= weight(i); print handle[i], spool[i] } }
+    END {
+      left = n
+      for (i = 0; i < n; i++) if (old[i] == "old") go(i)
+      for (round = 0; round < 2; round++)
+        for (i = 0; i < n && (left > most || total > kib * 1024); i++)
+          if (kind[i] == (round ? "unread" : "read") && (left > most || weight(i) > 0)) go(i)
+    }'
+}
+
+# tl_expire: removes what the lines name; the index keeps that they were there.
+tl_expire() {
+  while IFS=' ' read -r tl_h tl_sp; do
+    tl_read_record "$tl_h"
+    rm -f "$TL_ROOT/x/$tl_h" "$TL_ROOT/w/$tl_h"
+    if [ "$tl_sp" != - ]; then rm -f "$TL_ROOT/o/$tl_sp" "$TL_ROOT/o/$tl_sp".[0-9]* "$TL_ROOT/o/${tl_sp}e" "$TL_ROOT/o/${tl_sp}e".[0-9]*; fi
+    if [ -n "$tl_id" ]; then rm -f "$TL_ROOT/a/$tl_id".*; fi
+    tl_append "$TL_ROOT/index" "e $tl_h"
+  done
+}
+
+# tl_sweep_files DAYS: spools that no record names (prepared by a session that is gone), lists of lanes and arguments without
+# their record, programs of other versions that nobody uses.
+tl_sweep_files() {
+  tl_used=" $(cat "$TL_ROOT"/s/*/cur "$TL_ROOT"/l/*/pid 2>/dev/null | tr '\n' ' ') ${TL_PROGRAM##*/} "
+  for tl_f in $(find "$TL_ROOT/o" "$TL_ROOT/w" "$TL_ROOT/a" -type f -mtime "+$(($1 - 1))"; find "$TL_ROOT/." -name 'p-*' -type f -mtime +0); do
+    tl_name=${tl_f##*/}
+    case $tl_f in
+      */w/*) if [ ! -e "$TL_ROOT/x/$tl_name" ]; then rm -f "$tl_f"; fi ;;
+      */a/*) if ! grep -q -s -e "^${tl_name%.?} " "$TL_ROOT"/x/*; then rm -f "$tl_f"; fi ;;
+      */o/*) if [ ! -d "$TL_ROOT/s/${tl_name%.*.*}" ] && ! grep -q -s -e "^b [^ ]* ${tl_name%e} " "$TL_ROOT"/x/*; then rm -f "$tl_f"; fi ;;
+      */p-*) case $tl_used in *" ${tl_name%.*} "*) ;; *) rm -f "$tl_f" ;; esac ;;
+    esac
+  done
+}
+
+# tl_sweep_index RECORDS: an index that grew to several times its use is written anew, without what expired long ago. What
+# others append to the old one meanwhile is added to the new one.
+tl_sweep_index() {
+  if [ "$(wc -l <"$TL_ROOT/index")" -le "$(($1 * 6))" ]; then return 0; fi
+  exec 9<"$TL_ROOT/index"
+  awk -v most="$1" '
+    $1 == "e" { expired[$2] = ++n }
+    { line[NR] = $0; of[NR] = $2; kind[NR] = $1 }
+    END {
+      for (i = 1; i <= NR; i++)
+        if (!(of[i] in expired) || (kind[i] == "e" && expired[of[i]] == 0 + expired[of[i]] && expired[of[i]] > n - most)) print line[i]
+    }' <&9 >"$TL_ROOT/index.new" && mv "$TL_ROOT/index.new" "$TL_ROOT/index"
+  sleep 1
+  cat <&9 >>"$TL_ROOT/index"
+  exec 9<&-
+}
+
+# --- when asked ----------------------------------------------------------------------------------------------------
+
+# tl_clean WHAT: `list` tells what is kept: `root|PATH|KIB`, `session|NAME|live or gone|DIRECTORY`, `lane|ID|live or gone`,
+# `executions|TOTAL|RUNNING|UNREAD`. `finished` removes what is over and read. `all` ends what runs and removes everything.
+tl_clean() {
+  case $1 in
+    list) tl_clean_list ;;
+    finished)
+      tl_candidates 1 1 | while IFS=' ' read -r tl_h tl_sp tl_kind tl_rest; do
+        if [ "$tl_kind" = read ]; then printf '%s %s\n' "$tl_h" "$tl_sp" && echo "removed|$tl_h" >&3; fi
+      done 3>&1 >"$TL_TMP/$TL_REQ.list"
+      tl_expire <"$TL_TMP/$TL_REQ.list"
+      ;;
+    all) tl_clean_all ;;
+    *) return 1 ;;
+  esac
+}
+
+tl_clean_list() {
+  tl_v=$(du -sk "$TL_ROOT")
+  printf 'root|%s|%s\n' "$TL_ROOT" "${tl_v%%[!0-9]*}"
+  for tl_f in "$TL_ROOT"/s/*; do
+    if [ ! -d "$tl_f" ]; then continue; fi
+    tl_cwd=''
+    if [ -s "$tl_f/cwd" ]; then tl_read_cwd "$tl_f/cwd"; fi
+    tl_supervisor "$tl_f"
+    printf 'session|%s|%s|%s\n' "${tl_f##*/}" "${tl_live:+live}" "${tl_cwd%%"$tl_nl"*}"
+  done | sed -e 's/||/|gone|/'
+  for tl_f in "$TL_ROOT"/l/*; do
+    IFS=' ' read -r tl_s_pid tl_s_start tl_rest <"$tl_f/pid" || continue
+    if tl_alive "$tl_s_pid" "$tl_s_start"; then echo "lane|${tl_f##*/}|live"; else echo "lane|${tl_f##*/}|gone"; fi
+  done
+  tl_jobs all | awk -F '|' '{ n++ } $3 == "running" || $3 == "queued" { r++ } END { printf "executions|%d|%d|", n, r }'
+  tl_jobs open | awk -F '|' '$3 != "running" && $3 != "queued" { n++ } END { printf "%d\n", n }'
+}
+
+# Everything: executions and what they left running, sessions, other lanes, files. What this lane needs for its reply goes
+# when it ends (tl_lane_end), and with it the directories that were made for all this.
+tl_clean_all() {
+  tl_jobs all | while IFS='|' read -r tl_h tl_rest; do
+    case $tl_rest in *'|running|'* | *'|queued|'*) tl_stop "$tl_h" TERM >/dev/null & ;; esac
+  done
+  wait
+  tl_supervisors=''
+  for tl_f in "$TL_ROOT"/s/*; do
+    tl_supervisor "$tl_f"
+    if [ -n "$tl_live" ]; then
+      tl_supervisors="$tl_supervisors $tl_s_pid:$tl_s_start"
+      tl_say "$tl_f/in" q
+    fi
+  done
+  tl_tries=0
+  while [ -n "$(ls "$TL_ROOT/s")" ] && [ "$tl_tries" -lt 60 ]; do
+    tl_tries=$((tl_tries + 1))
+    tl_nap
+  done
+  for tl_f in "$TL_ROOT"/s/*; do
+    if [ -d "$tl_f" ]; then tl_bury "$tl_f"; fi
+  done
+  for tl_e in $tl_supervisors; do
+    if tl_alive "${tl_e%%:*}" "${tl_e#*:}"; then kill -s KILL "${tl_e%%:*}"; fi
+  done
+  tl_end_leftovers TERM
+  for tl_f in "$TL_ROOT"/l/*; do
+    if [ "$tl_f" = "$TL_TMP" ]; then continue; fi
+    IFS=' ' read -r tl_s_pid tl_s_start tl_rest <"$tl_f/pid"
+    tl_say "$tl_f/e" q
+    if tl_alive "$tl_s_pid" "$tl_s_start"; then kill -s TERM "$tl_s_pid"; fi
+    rm -rf "$tl_f"
+  done
+  tl_end_leftovers KILL
+  rm -rf "$TL_ROOT/x" "$TL_ROOT/k" "$TL_ROOT/a" "$TL_ROOT/o" "$TL_ROOT/s" "$TL_ROOT/w" "$TL_ROOT"/p-* "$TL_ROOT/index" "$TL_ROOT/sweeping"
+  echo "removed|$TL_ROOT"
+}
+
+# tl_end_leftovers SIGNAL: jobs that calls of this host left running: they carry the handle of a record that is here.
+tl_end_leftovers() {
+  # shellcheck disable=SC2013 # these names hold no white space
+  for tl_f in $(grep -l -s -F -e TOWLINE_EXECUTION= /proc/[0-9]*/environ); do
+    tl_p=${tl_f#/proc/} tl_p=${tl_p%/environ}
+    tl_h=$(tr '\0' '\n' <"$tl_f" | sed -n 's/^TOWLINE_EXECUTION=//p')
+    if [ -n "$tl_h" ] && [ -e "$TL_ROOT/x/$tl_h" ] && [ "$tl_p" != "$tl_lane_pid" ]; then kill -s "$1" "$tl_p"; fi
+  done
+}

@@ -243,6 +243,17 @@ impl Line<'_> {
         }
     }
 
+    /// The next frame; as a client does, asks for a sign of life again and again.
+    fn next_with_signs_of_life(&mut self, end: Instant) -> Frame {
+        loop {
+            match self.frames.recv_timeout(Duration::from_secs(2)) {
+                Ok(frame) => return frame,
+                Err(RecvTimeoutError::Timeout) if Instant::now() < end => drop(self.send(&Request::Ping)),
+                Err(why) => panic!("nothing came: {why}; {:?}", self.waiting),
+            }
+        }
+    }
+
     /// The frames for a key, up to one with one of these tags.
     pub(crate) fn frames(&mut self, key: &str, last: &[Tag]) -> Vec<Frame> {
         let mut mine = Vec::new();
@@ -250,7 +261,7 @@ impl Line<'_> {
         let mut waiting = std::mem::take(&mut self.waiting);
         let end = Instant::now() + DEADLINE;
         loop {
-            let frame = waiting.pop_front().unwrap_or_else(|| self.next(end.saturating_duration_since(Instant::now())));
+            let frame = waiting.pop_front().unwrap_or_else(|| self.next_with_signs_of_life(end));
             if frame.key == key {
                 let tag = frame.tag;
                 mine.push(frame);
