@@ -5,3 +5,4 @@ mod ends;
 mod link;
 mod rig;
 mod sessions;
+mod several;
