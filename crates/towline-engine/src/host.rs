@@ -29,6 +29,11 @@ const SESSION_WAIT: Duration = Duration::from_secs(30);
 /// How long an answer waits for the news of unread executions that were asked for beside it.
 const NEWS_WAIT: Duration = Duration::from_millis(300);
 
+/// When a host is asked to let expire what is old: off the way of the first calls.
+const SWEEP_AFTER: Duration = Duration::from_secs(20);
+/// How long that may take.
+const SWEEP_WAIT: Duration = Duration::from_secs(120);
+
 /// One host.
 pub(crate) struct Host {
     pub(crate) alias: HostAlias,
@@ -93,6 +98,17 @@ impl Host {
         self.begun.get_or_try_init(take).await.copied()
     }
 
+    /// Lets expire on the host what is old, once, when the first calls are over; only if the host is still connected then.
+    fn sweep_later(&self) {
+        let line = self.line.downgrade();
+        tokio::spawn(async move {
+            tokio::time::sleep(SWEEP_AFTER).await;
+            if let Some(line) = line.upgrade().filter(|line| line.hello().is_some()) {
+                let _ = line.call(Request::Sweep, SWEEP_WAIT).await;
+            }
+        });
+    }
+
     /// Remembers that an execution's outcome was answered; the host is told with the next call.
     pub(crate) fn answered(&self, id: &Handle) {
         if let Ok(mut answered) = self.answered.lock() {
@@ -117,6 +133,7 @@ impl Host {
         let mut news = self.news.lock().await;
         if matches!(*news, News::NotAsked) {
             let line = self.line.clone();
+            self.sweep_later();
             *news = News::Asked(tokio::spawn(async move { line.call(Request::Jobs(Which::Open), SESSION_WAIT).await }));
         }
     }

@@ -79,6 +79,21 @@ pub(crate) struct LineDriver {
     born: Instant,
 }
 
+/// A line that may be gone.
+pub(crate) struct WeakLine {
+    messages: mpsc::WeakUnboundedSender<Message>,
+    next_call: Arc<AtomicU64>,
+    hello: watch::Receiver<Option<Hello>>,
+    born: Instant,
+}
+
+impl WeakLine {
+    /// The line, if somebody still keeps it.
+    pub(crate) fn upgrade(self) -> Option<LineDriver> {
+        Some(LineDriver { messages: self.messages.upgrade()?, next_call: self.next_call, hello: self.hello, born: self.born })
+    }
+}
+
 /// Tells the driver that nobody waits for a call any more.
 struct Forget<'a> {
     line: &'a LineDriver,
@@ -124,6 +139,11 @@ impl LineDriver {
         let finish = if sent.is_ok() { answered.await.unwrap_or_else(|_| gone()) } else { gone() };
         drop(forget);
         finish
+    }
+
+    /// A handle that does not keep the line.
+    pub(crate) fn downgrade(&self) -> WeakLine {
+        WeakLine { messages: self.messages.downgrade(), next_call: self.next_call.clone(), hello: self.hello.clone(), born: self.born }
     }
 
     /// What the host told when its lane came up, if a lane is there.
