@@ -24,6 +24,8 @@ macro_rules! variables {
 variables! {
     /// The program to start as ssh (default: `ssh` from PATH).
     Ssh = "TOWLINE_SSH";
+    /// The program to start as tmux (default: `tmux` from PATH).
+    Tmux = "TOWLINE_TMUX";
     /// The directory for what towline keeps on this machine (default: `$XDG_STATE_HOME/towline`).
     StateDir = "TOWLINE_STATE_DIR";
     /// What towline writes to stderr, as a tracing filter (default: `warn`).

@@ -85,6 +85,8 @@ limits! {
     KEEP_OUTCOMES: u32 = 2_000;
     /// KiB of output that the host keeps at most, of all executions that are over.
     KEEP_OUTPUT_KIB: u32 = 512 * 1024;
+    /// Lines that a terminal keeps when they scroll off its screen: a long build's whole output, some tens of MB at the worst.
+    SCROLLBACK_LINES: usize = 50_000;
     /// Days after which a session without a command ends.
     IDLE_SESSION_DAYS: u32 = 7;
 }

@@ -18,6 +18,16 @@ pub enum TransportError {
         /// What to do, where more is known than the code's own hint.
         hint: Option<&'static str>,
     },
+    /// tmux on this machine.
+    #[error("{text}")]
+    Tmux {
+        /// What kind of failure it is.
+        code: Code,
+        /// What happened, with tmux's own words.
+        text: String,
+        /// What to do, where more is known than the code's own hint.
+        hint: Option<&'static str>,
+    },
     /// The program is not on this machine.
     #[error("the program \"{}\" is not on this machine", program.display())]
     NoProgram {
@@ -47,7 +57,7 @@ impl TransportError {
     #[must_use]
     pub fn code(&self) -> Code {
         match self {
-            Self::Ssh { code, .. } => *code,
+            Self::Ssh { code, .. } | Self::Tmux { code, .. } => *code,
             Self::NoProgram { .. } => Code::MissingProgram,
             Self::Local { .. } => Code::Local,
         }
@@ -58,8 +68,8 @@ impl From<TransportError> for Failure {
     fn from(error: TransportError) -> Self {
         let failure = Failure::new(error.code(), error.to_string());
         match error {
-            TransportError::Ssh { hint: Some(hint), .. } => failure.hint(hint),
-            TransportError::Ssh { hint: None, .. } | TransportError::NoProgram { .. } => failure,
+            TransportError::Ssh { hint: Some(hint), .. } | TransportError::Tmux { hint: Some(hint), .. } => failure.hint(hint),
+            TransportError::Ssh { hint: None, .. } | TransportError::Tmux { hint: None, .. } | TransportError::NoProgram { .. } => failure,
             TransportError::Local { doing, source } => Failure::new(Code::Local, format!("{doing} failed: {source}")),
         }
     }

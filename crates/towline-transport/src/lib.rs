@@ -17,6 +17,7 @@ mod resolve;
 mod settings;
 mod sockets;
 mod ssh;
+pub mod tmux;
 
 use std::time::Instant;
 

@@ -9,13 +9,13 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, Command};
 
 use crate::error::TransportError;
 
-/// Bytes that are read of a short program's output; `ssh -G` says about 8 KB.
-const OUTPUT_BYTES: u64 = 1 << 20;
+/// Bytes that are read of a short program's output; `ssh -G` says about 8 KB, a long look at a terminal a few MB.
+const OUTPUT_BYTES: u64 = 16 << 20;
 
 /// How long the pipes of a program that has ended are read on.
 const PIPE_GRACE: Duration = Duration::from_millis(100);
@@ -37,6 +37,8 @@ pub(crate) enum Environment<'a> {
     Added(&'a [(OsString, OsString)]),
     /// Only these.
     Whole(&'a [(OsString, OsString)]),
+    /// This process's but for these.
+    Outside(&'a [&'a str]),
 }
 
 /// What becomes of a program whose value goes away.
@@ -62,6 +64,7 @@ fn command(start: Start<'_>, on_drop: OnDrop) -> Command {
     match start.environment {
         Environment::Added(env) => command.envs(env.iter().cloned()),
         Environment::Whole(env) => command.env_clear().envs(env.iter().cloned()),
+        Environment::Outside(names) => names.iter().fold(&mut command, |command, name| command.env_remove(name)),
     };
     if let Some(directory) = start.directory {
         command.current_dir(directory);
@@ -78,17 +81,22 @@ pub(crate) fn spawn(start: Start<'_>, on_drop: OnDrop) -> Result<Child, Transpor
 
 /// Runs a program without input to its end, and returns what it said; `None` if it was not done at the deadline.
 pub(crate) async fn run(start: Start<'_>, deadline: Instant) -> Result<Option<Said>, TransportError> {
+    run_with(start, b"", deadline).await
+}
+
+/// The same for a program that reads this input.
+pub(crate) async fn run_with(start: Start<'_>, input: &[u8], deadline: Instant) -> Result<Option<Said>, TransportError> {
     let mut command = command(start, OnDrop::Kill);
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.stdin(if input.is_empty() { Stdio::null() } else { Stdio::piped() }).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().map_err(|error| cannot_start(start.program, error))?;
     let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
-    let (out, err) = (child.stdout.take(), child.stderr.take());
+    let (stdin, out, err) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let status = {
-        let reads = async { tokio::join!(read(out, &mut stdout), read(err, &mut stderr)) };
+        let reads = async { tokio::join!(write(stdin, input), read(out, &mut stdout), read(err, &mut stderr)) };
         tokio::pin!(reads);
         let work = async {
             tokio::select! {
-                ((), ()) = &mut reads => child.wait().await,
+                ((), (), ()) = &mut reads => child.wait().await,
                 status = child.wait() => {
                     // What it left in the background may hold the pipes open.
                     let _ = tokio::time::timeout(PIPE_GRACE, &mut reads).await;
@@ -102,6 +110,13 @@ pub(crate) async fn run(start: Start<'_>, deadline: Instant) -> Result<Option<Sa
         Ok(Ok(status)) => Ok(Some(Said { success: status.success(), stdout, stderr })),
         Ok(Err(error)) => Err(TransportError::local(format!("waiting for \"{}\"", start.program.display()), error)),
         Err(_) => Ok(None),
+    }
+}
+
+async fn write(stream: Option<tokio::process::ChildStdin>, input: &[u8]) {
+    if let Some(mut stream) = stream {
+        // A program that does not read its input says why by itself.
+        let _ = stream.write_all(input).await;
     }
 }
 

@@ -41,19 +41,21 @@ pub(crate) fn private(dir: &Path) -> io::Result<()> {
 /// A path for a new socket, in the first directory that is private and short enough: the user's runtime directory, the state
 /// directory, `/tmp/towline-UID`.
 pub(crate) fn fresh(runtime: Option<&Path>, state: &Path) -> Result<PathBuf, TransportError> {
-    let last = PathBuf::from(format!("/tmp/towline-{}", rustix::process::geteuid().as_raw()));
-    let candidates = runtime.map(|dir| dir.join("towline")).into_iter().chain([state.join("run"), last]);
     let mut reason = io::Error::other("no directory is short enough for a socket");
-    for dir in candidates {
-        if dir.as_os_str().len() + "/m-".len() + NAME_DIGITS > PATH_BYTES || !is_plain(&dir) {
-            continue;
-        }
+    for dir in directories(runtime, state) {
         match private(&dir) {
             Ok(()) => return Ok(dir.join(format!("m-{}", &Nonce::mint().as_str()[..NAME_DIGITS]))),
             Err(error) => reason = error,
         }
     }
     Err(TransportError::local("finding a private directory for a socket", reason))
+}
+
+/// The directories that are short enough for a socket, the best first; whether they are private is looked at when one is made.
+pub(crate) fn directories(runtime: Option<&Path>, state: &Path) -> Vec<PathBuf> {
+    let last = PathBuf::from(format!("/tmp/towline-{}", rustix::process::geteuid().as_raw()));
+    let candidates = runtime.map(|dir| dir.join("towline")).into_iter().chain([state.join("run"), last]);
+    candidates.filter(|dir| dir.as_os_str().len() + "/m-".len() + NAME_DIGITS <= PATH_BYTES && is_plain(dir)).collect()
 }
 
 /// The runtime directory that the desktop would have named: `/run/user/UID`.

@@ -466,7 +466,7 @@ fn described(wish: &Wish<'_>, error: TransportError) -> TransportError {
             let hint = if code == Code::LinkLost { hint.or(Some(BROKE_EARLY)) } else { hint };
             TransportError::Ssh { code, text: format!("{text}\n(ssh takes {} for {})", wish.name(), wish.resolved.address()), hint }
         }
-        other @ (TransportError::NoProgram { .. } | TransportError::Local { .. }) => other,
+        other @ (TransportError::NoProgram { .. } | TransportError::Tmux { .. } | TransportError::Local { .. }) => other,
     }
 }
 

@@ -7,3 +7,4 @@ mod local;
 mod masters;
 mod stand_in;
 mod support;
+mod tmux;
