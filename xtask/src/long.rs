@@ -8,7 +8,7 @@ type Job = fn() -> Verdict;
 
 /// Name and work of each job.
 pub(crate) const JOBS: [(&str, Job); 4] =
-    [("fuzz", fuzz), ("mutants", mutants), ("chaos", chaos), ("benchmark", || crate::bench::smoke().into())];
+    [("fuzz", fuzz), ("mutants", mutants), ("long chaos", chaos), ("benchmark", || crate::bench::smoke().into())];
 
 /// Seconds that each fuzz target runs.
 const FUZZ_SECONDS: u32 = 300;
@@ -46,17 +46,7 @@ fn mutants() -> Verdict {
     run::run(run::cargo().args(["mutants", "--no-shuffle"]).args(packages)).map(|()| String::new()).into()
 }
 
-/// Runs the tests whose names begin with `chaos_` many times over.
+/// Everything that can go wrong, for longer than CI can wait.
 fn chaos() -> Verdict {
-    if !run::succeeds(run::cargo().args(["nextest", "--version"])) {
-        return Verdict::NotRun("cargo-nextest is not installed".to_owned());
-    }
-    let list = ["nextest", "list", "--locked", "--workspace", "--message-format", "oneline", "-E", "test(/(^|::)chaos_/)"];
-    match run::capture(run::cargo().args(list)) {
-        Ok(names) if names.trim().is_empty() => return Verdict::NotRun("no test's name begins with chaos_".to_owned()),
-        Ok(_) => {}
-        Err(run::Trouble(text)) => return Verdict::Failed(text),
-    }
-    let options = ["nextest", "run", "--locked", "--workspace", "-E", "test(/(^|::)chaos_/)", "--stress-count", "20"];
-    run::run(run::cargo().args(options)).map(|()| String::new()).into()
+    crate::chaos::run(&crate::chaos::Options::long()).into()
 }

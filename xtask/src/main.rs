@@ -6,6 +6,7 @@
 
 mod bench;
 mod binary;
+mod chaos;
 mod demo;
 mod docs;
 mod gate;
@@ -55,6 +56,8 @@ enum Task {
     },
     /// Shows a whole session on a throw-away sshd on loopback.
     Demo,
+    /// Runs thousands of commands while everything goes wrong that can, and judges every answer.
+    Chaos(chaos::Options),
     /// Measures each tool at several round-trip times, beside plain ssh on the same link.
     Bench(bench::Options),
 }
@@ -66,6 +69,7 @@ fn main() -> ExitCode {
         Task::Tidy => tidy::report(),
         Task::Docs { check } => docs::run(if check { docs::Mode::Check } else { docs::Mode::Write }),
         Task::Demo => demo::run(),
+        Task::Chaos(options) => chaos::run(&options).map(|words| println!("{words}")),
         Task::Bench(options) => bench::run(&options),
     };
     finish(result)

@@ -98,6 +98,11 @@ pub fn kill(pid: u32) {
     send(pid, Signal::KILL);
 }
 
+/// Sends SIGTERM to one process.
+pub fn terminate(pid: u32) {
+    send(pid, Signal::TERM);
+}
+
 /// Sends SIGSTOP to one process.
 pub fn stop(pid: u32) {
     send(pid, Signal::STOP);

@@ -38,6 +38,15 @@ impl RelayOptions {
     }
 }
 
+/// One end of a relayed connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// Whoever connected to the relay.
+    Client,
+    /// Whoever the relay connected to.
+    Host,
+}
+
 /// Bytes that went through, as they left their senders.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Traffic {
@@ -71,6 +80,8 @@ struct Shared {
 #[derive(Debug)]
 struct Direction {
     bytes: AtomicU64,
+    /// The count of bytes at which a connection ends; none if it is 0.
+    cut_at: AtomicU64,
     pace: Mutex<Pace>,
 }
 
@@ -78,6 +89,7 @@ struct Direction {
 #[derive(Debug)]
 struct Connection {
     client: TcpStream,
+    host: OnceLock<TcpStream>,
     cut: AtomicBool,
     up: Queue,
     down: Queue,
@@ -93,7 +105,7 @@ impl Relay {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("loopback has a free port");
         let port = listener.local_addr().expect("a bound socket has an address").port();
         let now = Instant::now();
-        let direction = || Direction { bytes: AtomicU64::new(0), pace: Mutex::new(Pace::new(now)) };
+        let direction = || Direction { bytes: AtomicU64::new(0), cut_at: AtomicU64::new(0), pace: Mutex::new(Pace::new(now)) };
         let shared = Arc::new(Shared {
             target: target_port,
             delay_nanos: AtomicU64::new(0),
@@ -170,6 +182,32 @@ impl Relay {
         self.shared.freeze(false);
     }
 
+    /// Stops every byte of the connections that are open now; new ones are not touched. [`Relay::thaw`] lets them go on.
+    pub fn hold(&self) {
+        for connection in self.shared.alive() {
+            connection.freeze(true);
+        }
+    }
+
+    /// Ends the next connection that brings so many more bytes from the host right behind them, in the middle of whatever they are.
+    pub fn cut_after(&self, bytes: u64) {
+        self.shared.down.cut_at.store(self.traffic().down + bytes.max(1), Ordering::SeqCst);
+    }
+
+    /// Ends one side of every connection and tells the other side nothing, until a thaw or a cut.
+    pub fn half_open(&self, ended: Side) {
+        for connection in self.shared.alive() {
+            connection.freeze(true);
+            let socket = match ended {
+                Side::Client => Some(&connection.client),
+                Side::Host => connection.host.get(),
+            };
+            if let Some(socket) = socket {
+                let _ = socket.shutdown(Shutdown::Both);
+            }
+        }
+    }
+
     /// Resets every connection (RST on both sides) and returns when that is done.
     pub fn cut(&self) {
         self.shared.cut();
@@ -209,8 +247,7 @@ impl Shared {
     fn freeze(&self, frozen: bool) {
         self.frozen.store(frozen, Ordering::SeqCst);
         for connection in self.alive() {
-            connection.up.freeze(frozen);
-            connection.down.freeze(frozen);
+            connection.freeze(frozen);
         }
     }
 
@@ -221,7 +258,22 @@ impl Shared {
     }
 }
 
+impl Direction {
+    /// How many of these bytes still pass, if the connection is to end among them; that happens once.
+    fn cut_within(&self, before: u64, count: usize) -> Option<usize> {
+        let at = self.cut_at.load(Ordering::SeqCst);
+        let within = at > before && at <= before + count as u64;
+        let won = within && self.cut_at.compare_exchange(at, 0, Ordering::SeqCst, Ordering::SeqCst).is_ok();
+        won.then(|| usize::try_from(at - before).unwrap_or(count))
+    }
+}
+
 impl Connection {
+    fn freeze(&self, frozen: bool) {
+        self.up.freeze(frozen);
+        self.down.freeze(frozen);
+    }
+
     fn cut(&self) {
         self.cut.store(true, Ordering::SeqCst);
         self.up.close();
@@ -242,10 +294,9 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
             let _ = close_by_reset(&client);
             continue;
         }
-        let connection = Arc::new(Connection { client, cut: AtomicBool::new(false), up: Queue::default(), down: Queue::default() });
-        let frozen = shared.frozen.load(Ordering::SeqCst);
-        connection.up.freeze(frozen);
-        connection.down.freeze(frozen);
+        let (up, down) = (Queue::default(), Queue::default());
+        let connection = Arc::new(Connection { client, host: OnceLock::new(), cut: AtomicBool::new(false), up, down });
+        connection.freeze(shared.frozen.load(Ordering::SeqCst));
         shared.connections.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&connection));
         shared.accepted.fetch_add(1, Ordering::SeqCst);
         let shared = Arc::clone(shared);
@@ -262,7 +313,6 @@ fn carry(connection: &Arc<Connection>, shared: &Arc<Shared>) -> io::Result<()> {
     let accepted = Instant::now();
     let delay = shared.delay();
     prepare(&connection.client, shared.rate())?;
-    let host = OnceLock::new();
     thread::scope(|scope| {
         // The real client would be connected after a round trip, and could send from then on.
         let up = scope.spawn(|| read(&connection.client, connection, &connection.up, shared, &shared.up, accepted + 2 * delay));
@@ -273,7 +323,7 @@ fn carry(connection: &Arc<Connection>, shared: &Arc<Shared>) -> io::Result<()> {
         }
         let reached = TcpStream::connect(("127.0.0.1", shared.target));
         let host: &TcpStream = match reached.and_then(|host| prepare(&host, shared.rate()).map(|()| host)) {
-            Ok(reached) => host.get_or_init(|| reached),
+            Ok(reached) => connection.host.get_or_init(|| reached),
             Err(error) => {
                 connection.cut();
                 return Err(error);
@@ -332,7 +382,13 @@ fn read(mut from: &TcpStream, connection: &Connection, queue: &Queue, shared: &S
             queue.put(sent + shared.delay(), Cargo::End);
             return;
         }
-        direction.bytes.fetch_add(count as u64, Ordering::SeqCst);
+        let before = direction.bytes.fetch_add(count as u64, Ordering::SeqCst);
+        if let Some(last) = direction.cut_within(before, count) {
+            queue.put(sent + shared.delay(), Cargo::Bytes(buffer[..last].to_vec()));
+            queue.put(sent + shared.delay(), Cargo::End);
+            connection.up.close();
+            return;
+        }
         let left = direction.pace.lock().unwrap_or_else(PoisonError::into_inner).send(sent, count, rate);
         if !queue.put(left + shared.delay(), Cargo::Bytes(buffer[..count].to_vec())) {
             let _ = close_by_reset(from);

@@ -5,6 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use towline_testkit::relay::Side;
 use towline_testkit::{Relay, RelayOptions, eventually};
 
 /// A server that sends back what it gets, until the listener's process ends.
@@ -158,4 +159,50 @@ fn a_refusing_relay_resets_new_connections_only() {
     ping(&old);
     relay.refuse(false);
     ping(&connect(&relay));
+}
+
+#[test]
+fn a_hold_stops_what_is_open_and_nothing_else() {
+    let relay = Relay::start(echo(), RelayOptions::default());
+    let mut old = connect(&relay);
+    ping(&old);
+    relay.hold();
+    old.write_all(b"x").unwrap();
+    ping(&connect(&relay));
+    old.set_read_timeout(Some(Duration::from_millis(60))).unwrap();
+    assert!(old.read(&mut [0]).is_err(), "the old connection is held");
+    relay.thaw();
+    old.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    old.read_exact(&mut [0]).unwrap();
+}
+
+#[test]
+fn a_connection_ends_behind_the_byte_that_was_named() {
+    let relay = Relay::start(echo(), RelayOptions::default());
+    let mut stream = connect(&relay);
+    ping(&stream);
+    relay.cut_after(700);
+    stream.write_all(&[b'x'; 1000]).unwrap();
+    let mut came = Vec::new();
+    stream.read_to_end(&mut came).unwrap();
+    assert_eq!(came.len(), 700);
+    ping(&connect(&relay));
+}
+
+#[test]
+fn of_a_half_open_connection_one_side_knows_nothing() {
+    let relay = Relay::start(echo(), RelayOptions::default());
+    let mut told = connect(&relay);
+    ping(&told);
+    relay.half_open(Side::Client);
+    assert_eq!(told.read(&mut [0]).unwrap(), 0);
+    let mut ignorant = connect(&relay);
+    ping(&ignorant);
+    relay.half_open(Side::Host);
+    ignorant.write_all(b"x").unwrap();
+    ignorant.set_read_timeout(Some(Duration::from_millis(60))).unwrap();
+    let error = ignorant.read(&mut [0]).unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut), "{error}");
+    relay.cut();
+    assert_eq!(relay.open(), 0);
 }

@@ -1,0 +1,109 @@
+//! Whether all that was said is true, and whether all that ran was told.
+//!
+//! Holds to: pure; the ledger on the host is the witness. Leaves out: collecting.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use super::field::Story;
+use super::plan::Place;
+use super::words::Said;
+
+/// What else is to be known of a host.
+pub(super) struct Circumstances<'a> {
+    /// How often each command wrote itself into the ledger.
+    pub(super) ledger: &'a HashMap<String, usize>,
+    /// When sessions' shells were killed.
+    pub(super) shells_killed: &'a [Duration],
+}
+
+/// What is wrong with a command's story; empty if all is well.
+pub(super) fn judge(story: &Story, around: &Circumstances<'_>) -> Vec<String> {
+    let ran = around.ledger.get(&story.work.token).copied().unwrap_or(0);
+    let mut wrong = story.wrong.clone();
+    if ran > 1 {
+        wrong.push(format!("it ran {ran} times"));
+    }
+    let cancelled = story.work.cancel.is_some();
+    let shell_killed = around.shells_killed.iter().any(|at| *at >= story.asked);
+    for (_, said) in &story.said {
+        let truth = match said {
+            Said::Exited(status) => *status == story.work.status && ran == 1,
+            Said::Killed(signal) => (signal == "KILL" && shell_killed) || (signal == "TERM" && cancelled),
+            Said::Lost(why) => cancelled && why.contains("never began") && ran == 0,
+            Said::NotStarted(_) => ran == 0,
+            Said::NoRecord => ran == 0 && !has_begun(story),
+            Said::GoesOn | Said::Unknown(_) | Said::Cancelled | Said::NotTold(_) | Said::Nothing => true,
+            Said::Strange(_) => false,
+        };
+        if !truth {
+            wrong.push(format!("false, since it is in the ledger {ran} times and ends with {}: {said:?}", story.work.status));
+        }
+    }
+    if ran > 0 && !story.settled {
+        wrong.push("it ran and its outcome was not recovered".to_owned());
+    }
+    if ran == 0 && !story.settled && has_begun(story) {
+        wrong.push("it was said to run, and never did".to_owned());
+    }
+    wrong
+}
+
+/// Whether somebody was told that it runs.
+fn has_begun(story: &Story) -> bool {
+    story.said.iter().any(|(_, said)| matches!(said, Said::GoesOn | Said::Exited(_)))
+}
+
+/// A word for the first answer to a call.
+pub(super) fn kind(story: &Story) -> &'static str {
+    match story.said.first().map(|(_, said)| said) {
+        Some(Said::Exited(_)) => "exit and output",
+        Some(Said::Killed(_)) => "killed",
+        Some(Said::GoesOn) if story.work.place == Place::Background => "running, as was asked for",
+        Some(Said::GoesOn) => "running at its timeout",
+        Some(Said::Unknown(_)) => "unknown, with the id",
+        Some(Said::Lost(_)) => "lost",
+        Some(Said::NotStarted(_)) => "not started",
+        Some(Said::Cancelled) => "cancelled",
+        Some(Said::Nothing) => "none: towline was killed",
+        Some(Said::NoRecord | Said::NotTold(_) | Said::Strange(_)) => "strange",
+        None => "none in time",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chaos::plan::{Dice, Work};
+
+    fn check(status: u8, ran: usize, settled: bool, said: &[Said]) -> usize {
+        let work = Work::next(&mut Dice::new(1, 1), "t".to_owned()).ending_with(status);
+        let said = said.iter().map(|said| (Duration::from_secs(1), said.clone())).collect();
+        let story = Story { work, towline: 0, said, asked: Duration::ZERO, id: None, wrong: Vec::new(), settled };
+        let ledger = HashMap::from([("t".to_owned(), ran)]);
+        judge(&story, &Circumstances { ledger: &ledger, shells_killed: &[] }).len()
+    }
+
+    #[test]
+    fn what_is_false_or_lost_or_done_twice_is_found() {
+        let refused = || Said::NotStarted("x".to_owned());
+        let unknown = || Said::Unknown("x".to_owned());
+        for (ran, settled, said, wrong) in [
+            (1, true, vec![Said::Exited(3)], 0),
+            (1, true, vec![unknown(), Said::Exited(3)], 0),
+            (0, false, vec![unknown(), Said::NoRecord], 0),
+            (0, false, vec![refused()], 0),
+            (0, false, vec![Said::Nothing], 0),
+            (2, true, vec![Said::Exited(3)], 2),
+            (1, true, vec![Said::Exited(4)], 1),
+            (0, true, vec![Said::Exited(3)], 1),
+            (1, true, vec![refused(), Said::Exited(3)], 1),
+            (1, false, vec![Said::Nothing], 1),
+            (1, false, vec![unknown(), Said::NoRecord], 2),
+            (0, false, vec![Said::GoesOn], 1),
+            (1, true, vec![Said::Killed("KILL".to_owned())], 1),
+        ] {
+            assert_eq!(check(3, ran, settled, &said), wrong, "{ran} {settled} {said:?}");
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! After the last fault: every outcome is collected, everything is let go of, and what is left over is looked for.
+//!
+//! Holds to: only what a client can do is done to collect; the host's own files are read to judge, never to help. Leaves out: the verdict.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::client::Reply;
+use super::field::{Field, lock};
+use super::work::read;
+use crate::lab::HOST;
+
+/// How long an outcome may take to come once all is well.
+const OUTCOME: Duration = Duration::from_secs(45);
+/// How long what ends may take to be gone.
+const GONE: Duration = Duration::from_secs(30);
+/// Who collects side by side.
+const HANDS: usize = 4;
+
+/// Collects every outcome that was not told yet.
+pub(super) fn collect(field: &Field) {
+    find_ids(field);
+    let open: Vec<(String, String, usize)> = lock(&field.stories)
+        .values()
+        .filter(|story| !story.settled)
+        .filter_map(|story| Some((story.work.token.clone(), story.id.clone()?, story.towline)))
+        .collect();
+    let next = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..HANDS {
+            scope.spawn(|| {
+                while let Some((token, id, towline)) = open.get(next.fetch_add(1, Ordering::SeqCst)) {
+                    // The second time for those whose own answer was lost on the way.
+                    if !read(field, *towline, token, id, OUTCOME) {
+                        read(field, *towline, token, id, Duration::from_secs(5));
+                    }
+                }
+            });
+        }
+    });
+}
+
+/// Finds the ids of commands whose call was never answered: by Jobs, and for each that ran Jobs must know it.
+fn find_ids(field: &Field) {
+    let Reply::Answer(jobs, false) = field.towlines[0].call("Jobs", &json!({"host": HOST})).reply(OUTCOME) else {
+        field.violation("Jobs does not answer".to_owned());
+        return;
+    };
+    let ledger = field.lines("ledger");
+    let mut missing = Vec::new();
+    for story in lock(&field.stories).values_mut().filter(|story| story.id.is_none() && !story.settled) {
+        let mark = format!("echo {} >>", story.work.token);
+        let line = jobs.lines().find(|line| line.contains(&mark));
+        story.id = line.and_then(|line| line.strip_prefix("id ")?.split(' ').next()).map(str::to_owned);
+        if story.id.is_none() && ledger.contains(&story.work.token) {
+            missing.push(story.work.token.clone());
+        }
+    }
+    for token in missing {
+        field.violation(format!("{token}: it ran, nobody was told of its outcome, and Jobs does not list it"));
+    }
+}
+
+/// Ends the sessions, the towlines and the connections, and tells what is still there then.
+pub(super) fn leave(field: &Field) -> Vec<String> {
+    let mut left = Vec::new();
+    let sessions = || field.root().map(|root| names(&root.join("s"))).unwrap_or_default();
+    // Copies end by themselves when their command does.
+    eventually(GONE, || sessions().iter().all(|name| !name.starts_with('@')));
+    for session in sessions() {
+        let reply = field.towlines[0].call("Disconnect", &json!({"host": HOST, "session": session, "end": true})).reply(OUTCOME);
+        if !matches!(&reply, Reply::Answer(text, false) if text.contains("was ended") || text.contains("was not there")) {
+            left.push(format!("session {session} does not end: {reply:?}"));
+        }
+    }
+    drop(field.towlines[0].call("Disconnect", &json!({"host": HOST, "end": true})).reply(OUTCOME));
+    for (number, towline) in field.towlines.iter().enumerate() {
+        if !towline.close() {
+            left.push(format!("towline {number} does not end"));
+        }
+        left.extend(lock(&towline.surplus).iter().map(|line| format!("an answer too many: {line}")));
+    }
+    let host = || field.lab.kit.sshd.session_processes();
+    eventually(GONE, || host().is_empty());
+    left.extend(host().iter().map(|process| format!("on the host: process {} of {}: {}", process.pid, process.parent, process.command)));
+    let masters = || field.masters();
+    eventually(GONE, || masters().is_empty());
+    left.extend(
+        field.lab.kit.client_processes().iter().map(|process| format!("on the client: process {}: {}", process.pid, process.command)),
+    );
+    left.extend(sessions().iter().map(|name| format!("on the host: the directory of session {name}")));
+    if let Some(root) = field.root() {
+        left.extend(names(&root.join("a")).iter().map(|name| format!("on the host: what was given to {name}")));
+        let known = ["a", "index", "k", "l", "o", "s", "w", "x"];
+        let strange = names(&root).into_iter().filter(|name| !known.contains(&name.as_str()) && !name.starts_with("p-"));
+        left.extend(strange.map(|name| format!("on the host: {name}")));
+    }
+    let sockets = names(&field.lab.kit.runtime_dir().join("towline"));
+    left.extend(sockets.iter().map(|name| format!("on the client: socket {name}")));
+    left
+}
+
+fn names(dir: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+}
+
+/// Waits for a condition; whoever asks looks for himself afterwards.
+fn eventually(within: Duration, condition: impl Fn() -> bool) {
+    let end = Instant::now() + within;
+    while !condition() && Instant::now() < end {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
