@@ -52,3 +52,11 @@ variables! {
 pub fn read(variable: Variable) -> Option<OsString> {
     std::env::var_os(variable.name()).filter(|value| !value.is_empty())
 }
+
+/// Reads a variable that the person's configuration names as the place of a secret; empty counts as not set.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
+pub fn read_secret(name: &str) -> Option<zeroize::Zeroizing<Vec<u8>>> {
+    let value = std::env::var_os(name).filter(|value| !value.is_empty())?;
+    Some(std::os::unix::ffi::OsStringExt::into_vec(value).into())
+}

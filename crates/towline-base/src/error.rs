@@ -59,6 +59,8 @@ codes! {
     AuthRejected = "auth_rejected", "Check the user, the key or the agent: `ssh HOST true` in a terminal must work without a question.";
     /// ssh wanted to ask a person something and nobody could answer.
     AuthPrompt = "auth_prompt", "Load the key into ssh-agent, or open the connection once in a terminal: `ssh -M HOST`.";
+    /// A secret that the configuration names could not be fetched.
+    SecretMissing = "secret_missing", "Run its command, or look at its file or keyring entry, as the user who runs towline.";
     /// ssh's own configuration is wrong.
     SshConfig = "ssh_config", "Run `ssh -G HOST` to see what ssh makes of it.";
     /// The program ssh (or another that is needed) is not on this machine.

@@ -9,8 +9,10 @@ pub mod error;
 pub mod id;
 pub mod limits;
 pub mod name;
+pub mod secret;
 pub mod visible;
 
 pub use error::{Code, Failure};
 pub use id::{ExecutionId, Handle, Nonce};
 pub use name::{HostAlias, NameError, SessionName};
+pub use secret::{Secret, SecretName, SecretSource};

@@ -27,6 +27,14 @@ limits! {
     HOST_NAME_BYTES: usize = 255;
     /// Longest name of a session, in bytes: it is a directory name and shown in every answer.
     SESSION_NAME_BYTES: usize = 64;
+    /// Longest name of a secret, in bytes: it is a variable's name.
+    SECRET_NAME_BYTES: usize = 64;
+    /// Longest secret, in bytes: a private key or a certificate chain fits.
+    SECRET_BYTES: usize = 64 * 1024;
+    /// How long a program may take to say a secret: a password manager may ask for a touch first.
+    SECRET_WAIT: Duration = Duration::from_secs(30);
+    /// Secrets in use that are remembered, so that answers can be searched for them.
+    KNOWN_SECRETS: usize = 64;
     /// How long a Bash call waits if the agent does not say: the native tool's default.
     BASH_WAIT: Duration = Duration::from_secs(120);
     /// How long any call waits at the most: Codex gives up at 300 s.

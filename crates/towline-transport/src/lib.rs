@@ -14,6 +14,7 @@ mod local;
 mod program;
 mod published;
 mod resolve;
+mod secrets;
 mod settings;
 mod sockets;
 mod ssh;
@@ -26,6 +27,7 @@ pub use channel::{Channel, Control, End, Input, Output, Route};
 pub use destination::{ConnectOptions, Destination};
 pub use error::TransportError;
 pub use local::LocalTransport;
+pub use secrets::Wallet;
 pub use settings::SshSettings;
 pub use ssh::SshTransport;
 

@@ -38,6 +38,7 @@ impl LocalTransport {
             program: program.as_ref(),
             arguments: &arguments,
             environment: Environment::Whole(&self.env),
+            without: &[],
             directory: Some(&self.directory),
         };
         let mut channel = Channel::new(program::spawn(start, OnDrop::LetGo)?, Route::Local, "this machine")?;

@@ -27,6 +27,8 @@ pub(crate) struct Start<'a> {
     pub(crate) arguments: &'a [OsString],
     /// Added to the environment, or all of it.
     pub(crate) environment: Environment<'a>,
+    /// Variables of this process that it does not get: they hold secrets.
+    pub(crate) without: &'a [String],
     pub(crate) directory: Option<&'a Path>,
 }
 
@@ -61,6 +63,9 @@ pub(crate) struct Said {
 fn command(start: Start<'_>, on_drop: OnDrop) -> Command {
     let mut command = Command::new(start.program);
     command.args(start.arguments).process_group(0).kill_on_drop(on_drop == OnDrop::Kill);
+    for variable in start.without {
+        command.env_remove(variable);
+    }
     match start.environment {
         Environment::Added(env) => command.envs(env.iter().cloned()),
         Environment::Whole(env) => command.env_clear().envs(env.iter().cloned()),

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use towline_base::env;
 
+use crate::secrets::Wallet;
 use crate::sockets;
 
 /// What the person who starts towline says, and what their environment says.
@@ -26,6 +27,8 @@ pub struct SshSettings {
     pub auth_socket: Option<PathBuf>,
     /// Variables that ssh gets besides those of this process.
     pub env: Vec<(OsString, OsString)>,
+    /// The secrets that the person's configuration names.
+    pub wallet: Wallet,
 }
 
 impl SshSettings {
@@ -40,6 +43,7 @@ impl SshSettings {
             home: None,
             auth_socket: None,
             env: Vec::new(),
+            wallet: Wallet::default(),
         }
     }
 

@@ -413,7 +413,9 @@ impl SshTransport {
     }
 
     fn start<'a>(&'a self, arguments: &'a [OsString], env: &'a [(OsString, OsString)]) -> Start<'a> {
-        Start { program: &self.inner.settings.program, arguments, environment: Environment::Added(env), directory: None }
+        let settings = &self.inner.settings;
+        let without = settings.wallet.variables();
+        Start { program: &settings.program, arguments, environment: Environment::Added(env), without, directory: None }
     }
 
     /// What ssh gets besides this process's environment; looks for the agent the first time.

@@ -341,7 +341,8 @@ impl Tmux {
     }
 
     fn start<'a>(&'a self, arguments: &'a [OsString]) -> Start<'a> {
-        Start { program: &self.inner.settings.program, arguments, environment: Environment::Outside(&INSIDE), directory: None }
+        let environment = Environment::Outside(&INSIDE);
+        Start { program: &self.inner.settings.program, arguments, environment, without: &[], directory: None }
     }
 
     async fn socket(&self) -> Result<PathBuf, TransportError> {
