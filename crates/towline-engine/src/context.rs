@@ -48,6 +48,8 @@ pub struct Settings {
     pub rules: towline_policy::Rules,
     /// On which machine the calls work.
     pub reach: Way,
+    /// Told of every event after it was written.
+    pub on_event: Option<crate::events::Sink>,
 }
 
 /// How hosts are reached.

@@ -15,7 +15,9 @@ use towline_proto::request::{Output, Run};
 use crate::action::{Bash, OnTimeout, Place, Stderr};
 use crate::answer::{Answer, Body, Excerpt, Execution, State};
 use crate::context::{Context, Progress};
+use crate::events::Witness;
 use crate::line::LineDriver;
+use crate::live::{self, Told};
 use crate::notes;
 use crate::output::body_of;
 
@@ -32,22 +34,42 @@ const NEXT_PROGRESS: Duration = Duration::from_millis(600);
 const END_BYTES: u64 = 16 * 1024;
 
 /// Runs a command as the call asks.
-pub(crate) async fn bash(line: &LineDriver, session: &SessionName, bash: Bash, context: &Context) -> Result<Answer, Failure> {
+pub(crate) async fn bash(
+    line: &LineDriver,
+    session: &SessionName,
+    bash: Bash,
+    context: &Context,
+    witness: &Witness,
+) -> Result<Answer, Failure> {
     check(&bash)?;
     let wait = bash.timeout.unwrap_or(limits::BASH_WAIT).min(limits::LONGEST_WAIT);
     loop {
         let run = request(session, &bash, wait);
         let (handle, id) = (run.handle.clone(), run.id.clone());
+        let told = Told::default();
         let finish = if bash.place == Place::Background {
             line.call(Request::Run(run), REPLY_WAIT).await
         } else {
-            attend(line, run, &bash, wait, context).await?
+            let looking = live::attend(line, &handle, bash.stderr == Stderr::Separate, witness, &told);
+            attend(line, run, &bash, wait, context, looking).await?
         };
         // Another execution of this host has that handle: the next one will be free.
         if finish == Finish::Refused("taken".to_owned()) {
             continue;
         }
-        return report(line, &handle, &id, finish, &bash, wait).await;
+        let answer = report(line, &handle, &id, finish, &bash, wait).await;
+        if let Ok(Answer { body: Body::Execution(execution), .. }) = &answer {
+            tell_rest(line, execution, witness, told);
+        }
+        return answer;
+    }
+}
+
+/// Tells what the answer brings of the output, and goes on looking at a command that the call leaves behind.
+fn tell_rest(line: &LineDriver, execution: &Execution, witness: &Witness, told: Told) {
+    match execution.state {
+        State::Running | State::Queued => live::leave_behind(line, &execution.id, witness, told),
+        State::Exited(_) | State::Killed(_) | State::Lost(_) | State::Unknown(_) => told.rest(witness, execution),
     }
 }
 
@@ -104,15 +126,23 @@ fn request(session: &SessionName, bash: &Bash, wait: Duration) -> Run {
     }
 }
 
-/// Waits for an execution, tells progress, and ends it if the client cancels.
-async fn attend(line: &LineDriver, run: Run, bash: &Bash, wait: Duration, context: &Context) -> Result<Finish, Failure> {
+/// Waits for an execution, tells progress, lets it be looked at, and ends it if the client cancels.
+async fn attend(
+    line: &LineDriver,
+    run: Run,
+    bash: &Bash,
+    wait: Duration,
+    context: &Context,
+    looking: impl Future<Output = Infallible>,
+) -> Result<Finish, Failure> {
     let handle = run.handle.clone();
     let outcome = line.call(Request::Run(run), wait);
     let progress = tell_progress(line, &handle, context);
-    tokio::pin!(outcome, progress);
+    tokio::pin!(outcome, progress, looking);
     let finish = tokio::select! {
         finish = &mut outcome => finish,
         never = &mut progress => match never {},
+        never = &mut looking => match never {},
         () = context.cancel.cancelled() => {
             let stopped = stop_for_sure(line, handle.clone());
             let confirmed = tokio::time::timeout(STOP_WAIT, stopped).await.unwrap_or(false);

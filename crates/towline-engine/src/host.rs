@@ -17,6 +17,7 @@ use towline_proto::request::Which;
 use crate::action::{Bash, Connect, OnTimeout, Place, Stderr};
 use crate::answer::{Answer, Body, JobLine, State};
 use crate::context::Context;
+use crate::events::Witness;
 use crate::execution;
 use crate::files::ToolLine;
 use crate::line::LineDriver;
@@ -274,7 +275,7 @@ async fn go_to(line: &LineDriver, session: &SessionName, path: &str, context: &C
         stdin: None,
         stderr: Stderr::Merged,
     };
-    let answer = execution::bash(line, session, bash, context).await?;
+    let answer = execution::bash(line, session, bash, context, &Witness::none()).await?;
     let Body::Execution(execution) = answer.body else { return Ok(None) };
     Ok(if execution.state == State::Exited(0) { execution.cwd } else { None })
 }

@@ -18,8 +18,9 @@ use crate::action::{Connect, Disconnect};
 use crate::answer::{Answer, Body};
 use crate::context::{Settings, Way};
 use crate::dial::Dialler;
+use crate::events::{Event, Events, Kind};
 use crate::host::Host;
-use crate::line::LineDriver;
+use crate::line::{LineDriver, News};
 use crate::output::body_of;
 
 /// Hosts that one engine knows at a time: each is a connection and memory.
@@ -34,6 +35,7 @@ pub(crate) struct Hosts {
     timing: Timing,
     known: Mutex<BTreeMap<HostAlias, Known>>,
     begin_in: Option<String>,
+    events: Events,
 }
 
 struct Known {
@@ -42,7 +44,7 @@ struct Known {
 }
 
 impl Hosts {
-    pub(crate) fn new(settings: Settings, timing: Timing) -> Self {
+    pub(crate) fn new(settings: Settings, timing: Timing, events: Events) -> Self {
         let begin_in = settings.cwd.clone();
         let transport = match settings.reach {
             Way::Ssh => {
@@ -52,7 +54,7 @@ impl Hosts {
             }
             Way::Local { home, env } => Transport::Local(LocalTransport::new(home, env)),
         };
-        Self { transport, timing, known: Mutex::default(), begin_in }
+        Self { transport, timing, known: Mutex::default(), begin_in, events }
     }
 
     /// The host of this name.
@@ -87,7 +89,9 @@ impl Hosts {
         if known.len() >= MOST_HOSTS {
             return Err(Failure::new(Code::TooLarge, format!("host: {MOST_HOSTS} hosts are in use already.")).hint("Disconnect from one."));
         }
-        let line = LineDriver::start(Dialler::new(self.transport.clone(), destination.clone()), self.timing);
+        let (events, alias) = (self.events.clone(), name.clone());
+        let news = move |news| events.write(link_event(&alias, &news));
+        let line = LineDriver::start(Dialler::new(self.transport.clone(), destination.clone()), self.timing, news);
         let host = Arc::new(Host::new(name.clone(), line, self.begin_in.clone()));
         known.insert(name.clone(), Known { host: host.clone(), destination });
         Ok(host)
@@ -159,6 +163,15 @@ impl Hosts {
         // The lines' tasks end with their last handle; this lets them do it.
         tokio::task::yield_now().await;
     }
+}
+
+fn link_event(host: &HostAlias, news: &News) -> Event {
+    let text = match news {
+        News::Opened => "opened".to_owned(),
+        News::Lost(why) => format!("lost: {}", why.chars().take(300).collect::<String>()),
+        News::Back(after) => format!("back after {:.1} s", after.as_secs_f64()),
+    };
+    Event { text, ..Event::new(Kind::Link, host.as_str()) }
 }
 
 /// The names without patterns in the user's `~/.ssh/config`; what is included from elsewhere is not followed.

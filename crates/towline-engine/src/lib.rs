@@ -13,13 +13,13 @@ mod files;
 mod host;
 mod hosts;
 mod line;
+mod live;
 mod notes;
 mod output;
 mod summary;
 
-use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use towline_base::{Code, Failure, HostAlias, SessionName};
@@ -32,11 +32,15 @@ pub use towline_proto::recovery::Timing;
 
 pub use context::{Context, Progress, Settings, Way};
 
+use crate::action::Connect;
 use crate::answer::State;
-use crate::events::{Caller, Events};
+use crate::events::{Event, Events, Kind, Witness};
 use crate::files::{Files, Scope};
 use crate::host::{Host, InSession};
 use crate::hosts::Hosts;
+
+/// Characters of a label: it stands in each row of the view.
+const LABEL_CHARACTERS: usize = 40;
 
 /// Everything that works on hosts; cheap to clone.
 #[derive(Clone)]
@@ -47,7 +51,8 @@ struct Inner {
     hosts: Hosts,
     files: Files,
     events: Events,
-    calls: AtomicU64,
+    /// The names for people that Connect gave sessions.
+    labels: Mutex<HashMap<(HostAlias, SessionName), String>>,
 }
 
 impl std::fmt::Debug for Engine {
@@ -66,12 +71,13 @@ impl Engine {
     /// An engine whose lines go by other times; for tests that cannot wait as long as people do.
     #[must_use]
     pub fn with_timing(settings: Settings, timing: Timing) -> Self {
+        let events = Events::new(&settings.state_dir, settings.on_event.clone());
         let inner = Inner {
             rules: settings.rules,
             files: Files::new(&settings.state_dir),
-            events: Events::new(&settings.state_dir),
-            calls: AtomicU64::new(1),
-            hosts: Hosts::new(settings, timing),
+            labels: Mutex::default(),
+            hosts: Hosts::new(settings, timing, events.clone()),
+            events,
         };
         Self(Arc::new(inner))
     }
@@ -82,34 +88,57 @@ impl Engine {
     /// When the tool could not do its work; a command that ends with a non-zero status is not an error.
     pub async fn perform(&self, call: Call, context: Context) -> Result<Answer, Failure> {
         let session = call.session.clone().unwrap_or_else(|| context.own_session.clone());
-        let caller = Caller {
-            call: self.0.calls.fetch_add(1, Ordering::Relaxed),
-            host: call.host.as_ref().map_or_else(String::new, ToString::to_string),
-            session: session.to_string(),
-            client: context.client.clone(),
-            tool: call.action.tool(),
-        };
-        self.0.events.write(&caller.begin(&summary::of_action(&call.action)));
+        let witness = self.0.witness(&call, &session, &context);
+        let description = if let Action::Bash(bash) = &call.action { bash.description.clone() } else { None };
+        witness.begin(&summary::of_action(&call.action), description.as_deref());
         let begun = tokio::time::Instant::now();
         let action = towline_policy::Action { tool: call.action.tool(), effect: call.action.effect(), host: call.host.as_ref() };
         let done = match towline_policy::decide(self.0.rules, &action) {
-            Ok(permit) => self.0.carry_out(&permit, call, &session, &context).await,
+            Ok(permit) => self.0.carry_out(&permit, call, &session, &context, &witness).await,
             Err(refusal) => Err(refusal),
         };
-        let text = summary::of_answer(done.as_ref());
-        self.0.events.write(&caller.end(&text, begun.elapsed(), done.is_err()));
+        witness.end(&summary::of_answer(done.as_ref()), begun.elapsed(), done.as_ref());
         done
     }
 
     /// Lets go of every line within half a second, and ends nothing on any host.
     pub async fn close(&self) {
         self.0.hosts.close().await;
+        self.0.events.flush().await;
     }
 }
 
 impl Inner {
+    /// Who tells the event stream of a call.
+    fn witness(&self, call: &Call, session: &SessionName, context: &Context) -> Witness {
+        let label = call.host.as_ref().and_then(|host| {
+            let mut labels = self.labels.lock().ok()?;
+            let key = (host.clone(), session.clone());
+            if let Action::Connect(Connect { label: Some(label), .. }) = &call.action {
+                labels.insert(key.clone(), label.chars().take(LABEL_CHARACTERS).collect());
+            }
+            labels.get(&key).cloned()
+        });
+        let whose = Event {
+            call: self.events.next_call(),
+            session: session.to_string(),
+            label,
+            client: context.client.clone(),
+            tool: call.action.tool().to_owned(),
+            ..Event::new(Kind::Begin, call.host.as_ref().map_or("", HostAlias::as_str))
+        };
+        Witness::new(self.events.clone(), whose)
+    }
+
     /// The executors: nobody comes here without a permit.
-    async fn carry_out(&self, _permit: &Permit, call: Call, session: &SessionName, context: &Context) -> Result<Answer, Failure> {
+    async fn carry_out(
+        &self,
+        _permit: &Permit,
+        call: Call,
+        session: &SessionName,
+        context: &Context,
+        witness: &Witness,
+    ) -> Result<Answer, Failure> {
         if call.action == Action::Hosts {
             return Ok(self.hosts.tell());
         }
@@ -125,7 +154,8 @@ impl Inner {
         host.ask_for_news().await;
         host.begin(session, context).await?;
         let named = call.session.as_ref();
-        let mut done = self.work(&alias, &host, session, named, call.action, context).await?;
+        let scope = Scope { host: &alias, session, witness };
+        let mut done = self.work(&scope, &host, named, call.action, context).await?;
         // An answer that itself lists or reads executions needs no note of them.
         if !matches!(done.body, Body::Jobs(_) | Body::JobOutput(_)) {
             let own = if let Body::Execution(execution) = &done.body { Some(&execution.id) } else { None };
@@ -139,28 +169,27 @@ impl Inner {
 
     async fn work(
         &self,
-        alias: &HostAlias,
+        scope: &Scope<'_>,
         host: &Host,
-        session: &SessionName,
         named: Option<&SessionName>,
         action: Action,
         context: &Context,
     ) -> Result<Answer, Failure> {
         let line = &host.line;
-        let scope = Scope { host: alias, session };
+        let Scope { host: alias, session, witness } = *scope;
         let tools = InSession { line, session };
         let work = async {
             match action {
-                Action::Bash(bash) => execution::bash(line, session, bash, context).await,
+                Action::Bash(bash) => execution::bash(line, session, bash, context, witness).await,
                 Action::Jobs => output::jobs(line).await.map(|jobs| Answer { body: Body::Jobs(jobs), notes: Vec::new() }),
                 Action::JobOutput(job) => output::output(line, job).await,
                 Action::JobStop(job) => output::stop(line, job).await,
-                Action::Read(window) => self.files.read(&tools, &scope, std::slice::from_ref(&window)).await,
-                Action::MultiRead(windows) => self.files.read(&tools, &scope, &windows).await,
-                Action::Write(write) => self.files.write(&tools, &scope, &write).await,
-                Action::Edit(edit) => self.files.edit(&tools, &scope, &edit).await,
-                Action::Stat(paths) => self.files.stat(&tools, &scope, &paths).await,
-                Action::List(list) => self.files.list(&tools, &scope, &list).await,
+                Action::Read(window) => self.files.read(&tools, scope, std::slice::from_ref(&window)).await,
+                Action::MultiRead(windows) => self.files.read(&tools, scope, &windows).await,
+                Action::Write(write) => self.files.write(&tools, scope, &write).await,
+                Action::Edit(edit) => self.files.edit(&tools, scope, &edit).await,
+                Action::Stat(paths) => self.files.stat(&tools, scope, &paths).await,
+                Action::List(list) => self.files.list(&tools, scope, &list).await,
                 Action::Glob(glob) => files::search::glob(&tools, &glob).await,
                 Action::Grep(grep) => files::search::grep(&tools, &grep).await,
                 Action::Hosts => Ok(self.hosts.tell()),
@@ -208,10 +237,4 @@ fn finished(body: &Body) -> Option<&towline_base::Handle> {
         | Body::Found(_)
         | Body::Text(_) => None,
     }
-}
-
-/// The directory of an engine's state, for what else is kept there.
-#[must_use]
-pub fn events_file(state_dir: &Path) -> std::path::PathBuf {
-    state_dir.join("events.jsonl")
 }

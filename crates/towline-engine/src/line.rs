@@ -75,6 +75,8 @@ enum Message {
 pub(crate) struct LineDriver {
     messages: mpsc::UnboundedSender<Message>,
     next_call: Arc<AtomicU64>,
+    /// Microseconds of the fastest answer.
+    trip: Arc<AtomicU64>,
     hello: watch::Receiver<Option<Hello>>,
     born: Instant,
 }
@@ -83,14 +85,27 @@ pub(crate) struct LineDriver {
 pub(crate) struct WeakLine {
     messages: mpsc::WeakUnboundedSender<Message>,
     next_call: Arc<AtomicU64>,
+    /// Microseconds of the fastest answer.
+    trip: Arc<AtomicU64>,
     hello: watch::Receiver<Option<Hello>>,
     born: Instant,
 }
 
 impl WeakLine {
     /// The line, if somebody still keeps it.
-    pub(crate) fn upgrade(self) -> Option<LineDriver> {
-        Some(LineDriver { messages: self.messages.upgrade()?, next_call: self.next_call, hello: self.hello, born: self.born })
+    pub(crate) fn upgrade(&self) -> Option<LineDriver> {
+        Some(LineDriver {
+            messages: self.messages.upgrade()?,
+            next_call: self.next_call.clone(),
+            trip: self.trip.clone(),
+            hello: self.hello.clone(),
+            born: self.born,
+        })
+    }
+
+    /// Whether nobody keeps it any more.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.messages.strong_count() == 0
     }
 }
 
@@ -107,8 +122,8 @@ impl Drop for Forget<'_> {
 }
 
 impl LineDriver {
-    /// A line that connects when it is first called.
-    pub(crate) fn start(dial: impl Dial, timing: Timing) -> Self {
+    /// A line that connects when it is first called, and tells its news as they come.
+    pub(crate) fn start(dial: impl Dial, timing: Timing, news: impl Fn(News) + Send + 'static) -> Self {
         let (messages, inbox) = mpsc::unbounded_channel();
         // A host that talks faster than the machine listens has to wait: nothing of it is piled up here.
         let (from_lane, lane_words) = mpsc::channel(LANE_WORDS);
@@ -122,9 +137,12 @@ impl LineDriver {
             lanes: HashMap::new(),
             answers: HashMap::new(),
             hello: hello_sender,
+            news: Box::new(news),
+            lost: None,
+            was_up: false,
         };
         tokio::spawn(driver.run(inbox, lane_words));
-        Self { messages, next_call: Arc::new(AtomicU64::new(1)), hello, born }
+        Self { messages, next_call: Arc::new(AtomicU64::new(1)), trip: Arc::new(AtomicU64::new(u64::MAX)), hello, born }
     }
 
     /// Asks the host, and waits for the answer until `wait` is over. Dropping the future forgets the call here and says
@@ -132,18 +150,37 @@ impl LineDriver {
     pub(crate) async fn call(&self, request: Request, wait: Duration) -> Finish {
         let call = self.next_call.fetch_add(1, Ordering::Relaxed);
         let (answer, answered) = oneshot::channel();
-        let deadline = self.born.elapsed() + wait;
+        let begun = self.born.elapsed();
+        let deadline = begun + wait;
         let forget = Forget { line: self, call };
         let sent = self.messages.send(Message::Call { call, request: Box::new(request), deadline, answer });
         let gone = || Finish::NotSent(Trouble { code: Code::Local, text: "towline is closing".to_owned(), hint: None });
         let finish = if sent.is_ok() { answered.await.unwrap_or_else(|_| gone()) } else { gone() };
         drop(forget);
+        if matches!(finish, Finish::Reply { .. } | Finish::Outcome(_)) {
+            let took = u64::try_from(self.born.elapsed().saturating_sub(begun).as_micros()).unwrap_or(u64::MAX);
+            self.trip.fetch_min(took, Ordering::Relaxed);
+        }
         finish
+    }
+
+    /// The shortest time in which the host has answered; zero if it has not yet.
+    pub(crate) fn trip(&self) -> Duration {
+        match self.trip.load(Ordering::Relaxed) {
+            u64::MAX => Duration::ZERO,
+            micros => Duration::from_micros(micros),
+        }
     }
 
     /// A handle that does not keep the line.
     pub(crate) fn downgrade(&self) -> WeakLine {
-        WeakLine { messages: self.messages.downgrade(), next_call: self.next_call.clone(), hello: self.hello.clone(), born: self.born }
+        WeakLine {
+            messages: self.messages.downgrade(),
+            next_call: self.next_call.clone(),
+            trip: self.trip.clone(),
+            hello: self.hello.clone(),
+            born: self.born,
+        }
     }
 
     /// What the host told when its lane came up, if a lane is there.
@@ -155,6 +192,17 @@ impl LineDriver {
     pub(crate) fn release(&self) {
         let _ = self.messages.send(Message::Event(Event::Release));
     }
+}
+
+/// What happened to the link.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum News {
+    /// A lane came up: the first, or the first after it was let go.
+    Opened,
+    /// It was lost, and why.
+    Lost(String),
+    /// Another took its place after so long.
+    Back(Duration),
 }
 
 struct Lane {
@@ -170,6 +218,10 @@ struct Driver<D> {
     lanes: HashMap<Epoch, Lane>,
     answers: HashMap<CallId, oneshot::Sender<Finish>>,
     hello: watch::Sender<Option<Hello>>,
+    news: Box<dyn Fn(News) + Send>,
+    /// When the lane was lost whose place no other has taken yet.
+    lost: Option<Instant>,
+    was_up: bool,
 }
 
 impl<D: Dial> Driver<D> {
@@ -225,6 +277,11 @@ impl<D: Dial> Driver<D> {
 
     fn happens(&mut self, event: Event) {
         let by_clock = matches!(event, Event::Tick);
+        let why = match &event {
+            Event::Down(_, trouble) => Some(trouble.text.clone()),
+            Event::Tick => Some("it gave no sign of life".to_owned()),
+            Event::Call { .. } | Event::Forget(_) | Event::Up(..) | Event::Said(..) | Event::Release => None,
+        };
         for effect in self.line.handle(self.born.elapsed(), event) {
             self.carry_out(effect, by_clock);
         }
@@ -232,6 +289,24 @@ impl<D: Dial> Driver<D> {
         if self.hello.borrow().as_ref() != hello {
             self.hello.send_replace(hello.cloned());
         }
+        let is_up = self.line.hello().is_some();
+        if is_up != std::mem::replace(&mut self.was_up, is_up) {
+            self.tell(is_up, why);
+        }
+    }
+
+    fn tell(&mut self, is_up: bool, why: Option<String>) {
+        let news = match (is_up, self.lost.take(), why) {
+            (true, None, _) => News::Opened,
+            (true, Some(since), _) => News::Back(since.elapsed()),
+            (false, _, Some(why)) => {
+                self.lost = Some(Instant::now());
+                News::Lost(why)
+            }
+            // It was let go.
+            (false, _, None) => return,
+        };
+        (self.news)(news);
     }
 
     fn carry_out(&mut self, effect: Effect, by_clock: bool) {

@@ -1,10 +1,12 @@
 //! One line for people about a call and about its answer, for the event stream.
 
+use std::time::Duration;
+
 use towline_base::Failure;
 use towline_policy::Effect;
 
 use crate::action::Action;
-use crate::answer::{Answer, Body, State};
+use crate::answer::{Answer, Body, FileContent, FileFailure, FileView, How, State, Written};
 
 impl Action {
     /// The tool's name.
@@ -77,24 +79,86 @@ pub(crate) fn of_action(action: &Action) -> String {
 /// What came of a call, in a line.
 pub(crate) fn of_answer(answer: Result<&Answer, &Failure>) -> String {
     match answer {
-        Err(failure) => format!("{} [{}]", failure.text, failure.code.word()),
+        Err(failure) => failure.text.clone(),
         Ok(answer) => of_body(&answer.body),
     }
 }
 
 fn of_body(body: &Body) -> String {
     match body {
-        Body::Execution(execution) => format!("{} · {} bytes · id {}", of_state(&execution.state), execution.stdout.total, execution.id),
-        Body::Jobs(jobs) => format!("{} executions", jobs.len()),
-        Body::JobOutput(slice) => format!("{} · {} bytes · id {}", of_state(&slice.state), slice.bytes.len(), slice.id),
-        Body::Stopped(stopped) => format!("{} · id {}", of_state(&stopped.state), stopped.id),
-        Body::Files(files) => format!("{} files", files.iter().filter(|file| file.is_ok()).count()),
-        Body::Written(written) => format!("{} · {} bytes", written.path, written.bytes),
-        Body::Stats(stats) => format!("{} paths", stats.len()),
-        Body::Listing(listing) => format!("{} entries", listing.entries.len()),
-        Body::Found(text) => format!("{} lines", text.lines().count()),
+        Body::Execution(execution) => {
+            let total = execution.stdout.total + execution.stderr.as_ref().map_or(0, |stderr| stderr.total);
+            format!("{} · id {}", of_end(&execution.state, None, total), execution.id)
+        }
+        Body::Jobs(jobs) => count(jobs.len() as u64, "execution"),
+        Body::JobOutput(slice) => {
+            format!("{} · {} · id {}", of_state(&slice.state), count(slice.bytes.len() as u64, "byte"), slice.id)
+        }
+        Body::Stopped(stopped) => {
+            let sure = if stopped.confirmed { "" } else { " · not confirmed" };
+            format!("{}{sure} · id {}", of_state(&stopped.state), stopped.id)
+        }
+        Body::Files(files) => of_files(files),
+        Body::Written(written) => of_written(written),
+        Body::Stats(stats) => count(stats.len() as u64, "path"),
+        Body::Listing(listing) => {
+            let number = listing.entries.len() as u64 + listing.omitted;
+            format!("{number} {} · {}", if number == 1 { "entry" } else { "entries" }, listing.path)
+        }
+        Body::Found(text) => of_found(text),
         Body::Text(text) => text.lines().next().unwrap_or_default().to_owned(),
     }
+}
+
+/// A number with its word.
+fn count(number: u64, word: &str) -> String {
+    let end = if number == 1 { "" } else { "s" };
+    format!("{number} {word}{end}")
+}
+
+fn of_files(files: &[Result<FileView, FileFailure>]) -> String {
+    let one = |file: &Result<FileView, FileFailure>| match file {
+        Err(failure) => failure.failure.text.clone(),
+        Ok(FileView { content, .. }) => match content {
+            FileContent::Text { bytes, total_lines, whole, .. } => {
+                let lines = bytes.split_inclusive(|byte| *byte == b'\n').count() as u64;
+                let of = if *whole { String::new() } else { format!(" of {total_lines}") };
+                format!("{}{of}", count(lines, "line"))
+            }
+            FileContent::Empty => "empty".to_owned(),
+            FileContent::PastEnd { total_lines, .. } => format!("past the end ({})", count(*total_lines, "line")),
+            FileContent::Image { mime, bytes } => format!("{mime} · {}", count(bytes.len() as u64, "byte")),
+        },
+    };
+    match files {
+        [file] => one(file),
+        files => {
+            let good = files.iter().filter(|file| file.is_ok()).count();
+            let bad = if good == files.len() { String::new() } else { format!(", {} not", files.len() - good) };
+            format!("{} read{bad}", count(good as u64, "file"))
+        }
+    }
+}
+
+fn of_written(written: &Written) -> String {
+    let how = match &written.how {
+        _ if written.created => "created".to_owned(),
+        How::Write => "overwritten".to_owned(),
+        How::Append => "appended".to_owned(),
+        How::Edit { places, .. } => format!("{} replaced", count(*places, "place")),
+    };
+    format!("{how} · {} · {}", count(written.bytes, "byte"), written.path)
+}
+
+fn of_found(text: &str) -> String {
+    let first = text.lines().next().unwrap_or_default();
+    if first.starts_with("Found ") || first.starts_with("No ") { first.to_owned() } else { count(text.lines().count() as u64, "line") }
+}
+
+/// How an execution ended, or stands: with its time, where the line does not tell it elsewhere, and its output.
+pub(crate) fn of_end(state: &State, took: Option<Duration>, total: u64) -> String {
+    let took = took.map_or_else(String::new, |took| format!(" · {:.1} s", took.as_secs_f64()));
+    format!("{}{took} · {}", of_state(state), count(total, "byte"))
 }
 
 /// How an execution stands, in a few words.

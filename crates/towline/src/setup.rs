@@ -37,6 +37,7 @@ pub(crate) fn engine(common: &Common, cwd: Option<String>) -> Result<Engine, Fai
         ssh_options: ssh_options(common)?,
         rules: Rules::default(),
         reach: Way::default(),
+        on_event: None,
     }))
 }
 

@@ -71,7 +71,9 @@ impl Files {
         };
         let notes = words::lost(&done.lost);
         self.stand(scope, &done.cwd);
-        self.wrote(scope, &done.real, words::absolute(&done.cwd, &edit.file_path), done.kind, plan.content.as_slice().into());
+        let content: Arc<[u8]> = plan.content.as_slice().into();
+        scope.witness.diff(&Arc::default(), &content);
+        self.wrote(scope, &done.real, words::absolute(&done.cwd, &edit.file_path), done.kind, content);
         let how = answer::How::Edit { places: plan.places, all: false, rebased: false };
         Ok(Answer { body: Body::Written(written(&done, &edit.file_path, how, plan.changed)), notes })
     }
@@ -122,7 +124,9 @@ impl Files {
         };
         let rebased = self.seen(scope, &reply.real).is_some_and(|seen| seen.tag.kind() == Some(kind) && seen.tag != base.tag);
         let path = words::absolute(&reply.cwd, &edit.file_path);
-        self.wrote(scope, &reply.real, path, kind, plan.content.as_slice().into());
+        let content: Arc<[u8]> = plan.content.as_slice().into();
+        scope.witness.diff(&base.bytes, &content);
+        self.wrote(scope, &reply.real, path, kind, content);
         let notes = words::lost(&lost);
         let done = Done { cwd: reply.cwd, real: reply.real, linked: reply.linked, created: false, size, kind, lost, tag: None };
         let all = edit.edits.iter().any(|one| one.all);

@@ -25,6 +25,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use towline_base::{Failure, HostAlias, Nonce, SessionName};
 use towline_proto::files::{Tag, ToolCall, ToolReply};
 
+use crate::events::Witness;
 use cache::{Cache, Content};
 use guard::{Guard, Seen};
 
@@ -40,6 +41,8 @@ pub(crate) struct Scope<'a> {
     pub(crate) host: &'a HostAlias,
     /// The session: its directory is where relative paths begin, and it is who read what.
     pub(crate) session: &'a SessionName,
+    /// Who tells what a change did.
+    pub(crate) witness: &'a Witness,
 }
 
 /// What is known of files on all hosts.

@@ -99,7 +99,7 @@ impl Lab {
 
     fn run<T>(&self, session: &str, ask: impl AsyncFnOnce(&Files, &Local, &Scope<'_>) -> T) -> T {
         let (host, session) = (HostAlias::parse("host").unwrap(), SessionName::parse(session).unwrap());
-        let scope = Scope { host: &host, session: &session };
+        let scope = Scope { host: &host, session: &session, witness: &crate::events::Witness::none() };
         tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(ask(&self.files, &self.line, &scope))
     }
 

@@ -21,6 +21,7 @@ impl Files {
         words::check_path("file_path", &write.file_path)?;
         check_size(write.content.len())?;
         let how = if write.append { How::Append } else { How::Any };
+        let before = self.cached(scope, &write.file_path).filter(|_| !write.append);
         let (known, complete) = self.known(scope, &write.file_path);
         let mut request =
             Request { path: write.file_path.as_bytes().to_vec(), how, content: write.content.clone(), nonce: nonce(), known, complete };
@@ -38,7 +39,11 @@ impl Files {
         } else if !done.created && !read && !write.append {
             notes.push("This session had not read the file that it has overwritten.".to_owned());
         }
-        self.after_write(scope, write, &done);
+        // Where the old content is not known here, the new one is shown as it is.
+        let before = before.filter(|_| !done.created).map(|content| content.bytes).unwrap_or_default();
+        let content: Arc<[u8]> = write.content.as_slice().into();
+        scope.witness.diff(&before, &content);
+        self.after_write(scope, write, &done, content);
         let how = if write.append { answer::How::Append } else { answer::How::Write };
         Ok(Answer { body: Body::Written(written(&done, &write.file_path, how, String::new())), notes })
     }
@@ -63,11 +68,11 @@ impl Files {
         })
     }
 
-    fn after_write(&self, scope: &Scope<'_>, write: &Write, done: &Done) {
+    fn after_write(&self, scope: &Scope<'_>, write: &Write, done: &Done, content: Arc<[u8]>) {
         self.stand(scope, &done.cwd);
         let path = words::absolute(&done.cwd, &write.file_path);
         if !write.append || done.created {
-            self.wrote(scope, &done.real, path, done.kind, write.content.as_slice().into());
+            self.wrote(scope, &done.real, path, done.kind, content);
             return;
         }
         self.forget(scope, &done.real);

@@ -6,3 +6,4 @@ mod link;
 mod rig;
 mod sessions;
 mod several;
+mod watch;

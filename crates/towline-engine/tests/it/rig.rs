@@ -56,14 +56,19 @@ impl Rig {
 
     /// Another towline of the same user.
     pub(crate) fn engine(lab: &Lab) -> Engine {
-        Engine::new(Settings {
+        Engine::new(Self::settings(lab))
+    }
+
+    pub(crate) fn settings(lab: &Lab) -> Settings {
+        Settings {
             ssh: "ssh".into(),
             state_dir: lab.state_dir(),
             cwd: None,
             ssh_options: vec!["-F".to_owned(), lab.ssh_config().to_string_lossy().into_owned()],
             rules: towline_engine::Rules::default(),
             reach: Way::Ssh,
-        })
+            on_event: None,
+        }
     }
 
     pub(crate) fn call(action: Action) -> Call {

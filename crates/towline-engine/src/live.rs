@@ -1,0 +1,271 @@
+//! A running command's output, told to the event stream while somebody watches.
+//!
+//! Holds to: nothing is asked of a host unless a view is open; it is asked over the same lane, beside the call, and the command is
+//! never slowed; what comes faster than a person reads is left out and counted. Leaves out: what is told at a command's end.
+
+use std::convert::Infallible;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::time::Instant;
+use towline_base::Handle;
+use towline_proto::Request;
+use towline_proto::outcome::{Slice, Standing, parse_slice};
+use towline_proto::request::Output;
+
+use crate::answer::{Execution, State};
+use crate::events::{Rest, Witness};
+use crate::execution::{duration_of, state_of};
+use crate::line::{LineDriver, WeakLine};
+use crate::output::{body_of, strip_marks};
+use crate::summary;
+
+/// How long a command runs, beyond the round trip, before it is looked at: most are over by then and cost nothing.
+const FIRST_LOOK: Duration = Duration::from_millis(40);
+/// Pause between two looks, in which output gathers.
+const BREATH: Duration = Duration::from_millis(30);
+/// How long the host waits for output before it answers that there is none.
+const LOOK_WAIT: Duration = Duration::from_secs(20);
+/// How long its answer may take beyond that.
+const REPLY_WAIT: Duration = Duration::from_secs(20);
+/// How often it is seen whether somebody watches, and pause after a look that failed.
+const IDLE: Duration = Duration::from_millis(500);
+/// Bytes of one look.
+const LARGEST_LOOK: u64 = 16 * 1024;
+const SMALLEST_LOOK: u64 = 1024;
+/// Bytes that an execution may tell at once, and then in a second: more than a person reads.
+const BUCKET_BYTES: u64 = 64 * 1024;
+const BYTES_A_SECOND: u64 = 8 * 1024;
+/// Commands left behind that one process goes on looking at.
+const MOST_LEFT_BEHIND: u64 = 64;
+static LEFT_BEHIND: AtomicU64 = AtomicU64::new(0);
+
+/// How far the two streams of an execution were told.
+#[derive(Debug, Default)]
+pub(crate) struct Told([AtomicU64; 2]);
+
+impl Told {
+    fn of(&self, stderr: bool) -> &AtomicU64 {
+        &self.0[usize::from(stderr)]
+    }
+
+    /// Tells what an answer brings beyond what was told.
+    pub(crate) fn rest(&self, witness: &Witness, execution: &Execution) {
+        let streams = [(Some(&execution.stdout), false), (execution.stderr.as_ref(), true)];
+        for (excerpt, stderr) in streams.into_iter().filter_map(|(excerpt, stderr)| Some((excerpt?, stderr))) {
+            let told = self.of(stderr).load(Ordering::Relaxed);
+            witness.rest(&execution.id, &Rest { excerpt, told, stderr });
+        }
+    }
+}
+
+/// Looks at both streams of a command that a call waits for, until this future is dropped.
+pub(crate) async fn attend(line: &LineDriver, handle: &Handle, separate: bool, witness: &Witness, told: &Told) -> Infallible {
+    if witness.events().is_some() {
+        tokio::time::sleep(line.trip() + FIRST_LOOK).await;
+        let out = watch(line, handle, false, witness, told);
+        if separate {
+            tokio::join!(out, watch(line, handle, true, witness, told));
+        } else {
+            out.await;
+        }
+    }
+    std::future::pending().await
+}
+
+/// Goes on looking at a command that its call leaves behind, and tells its end. It does not keep the line.
+pub(crate) fn leave_behind(line: &LineDriver, handle: &Handle, witness: &Witness, told: Told) {
+    if witness.events().is_none() || LEFT_BEHIND.fetch_add(1, Ordering::Relaxed) >= MOST_LEFT_BEHIND {
+        LEFT_BEHIND.fetch_sub(u64::from(witness.events().is_some()), Ordering::Relaxed);
+        return;
+    }
+    let (line, handle, witness) = (line.downgrade(), handle.clone(), witness.clone());
+    tokio::spawn(async move {
+        until_end(line, &handle, &witness, &told).await;
+        LEFT_BEHIND.fetch_sub(1, Ordering::Relaxed);
+    });
+}
+
+async fn until_end(line: WeakLine, handle: &Handle, witness: &Witness, told: &Told) {
+    let mut pace = Pace::new(Instant::now());
+    loop {
+        wait_for_watcher(witness, || line.is_gone()).await;
+        let Some(line) = line.upgrade() else { return };
+        match step(&line, handle, false, witness, told, &mut pace).await {
+            Step::On => {}
+            Step::Failed => tokio::time::sleep(IDLE).await,
+            Step::End(slice) => {
+                let state = state_of(&slice.report.standing);
+                witness.ended(handle, &summary::of_end(&state, duration_of(&slice.report), slice.total), &state);
+                return;
+            }
+        }
+    }
+}
+
+async fn watch(line: &LineDriver, handle: &Handle, stderr: bool, witness: &Witness, told: &Told) {
+    let mut pace = Pace::new(Instant::now());
+    loop {
+        wait_for_watcher(witness, || false).await;
+        match step(line, handle, stderr, witness, told, &mut pace).await {
+            Step::On => {}
+            Step::Failed => tokio::time::sleep(IDLE).await,
+            Step::End(_) => return,
+        }
+    }
+}
+
+async fn wait_for_watcher(witness: &Witness, gone: impl Fn() -> bool) {
+    while let Some(events) = witness.events() {
+        if gone() || events.watched().await {
+            return;
+        }
+        tokio::time::sleep(IDLE).await;
+    }
+}
+
+enum Step {
+    On,
+    Failed,
+    End(Box<Slice>),
+}
+
+/// One look: waits on the host for output, and tells it.
+async fn step(line: &LineDriver, handle: &Handle, stderr: bool, witness: &Witness, told: &Told, pace: &mut Pace) -> Step {
+    let limit = loop {
+        match pace.room(Instant::now()) {
+            room if room >= SMALLEST_LOOK => break room.min(LARGEST_LOOK),
+            _ => tokio::time::sleep(BREATH).await,
+        }
+    };
+    let Some(slice) = look(line, handle, stderr, pace.next, limit).await else { return Step::Failed };
+    let seen = see(&slice, told.of(stderr).load(Ordering::Relaxed), limit);
+    pace.used(seen.bytes.len() as u64);
+    pace.next = seen.next;
+    told.of(stderr).store(seen.end, Ordering::Relaxed);
+    witness.output(handle, stderr, &strip_marks(seen.bytes), seen.skipped);
+    let over = !matches!(state_of(&slice.report.standing), State::Running | State::Queued | State::Unknown(_));
+    if over && seen.next >= slice.total {
+        return Step::End(Box::new(slice));
+    }
+    tokio::time::sleep(BREATH).await;
+    Step::On
+}
+
+async fn look(line: &LineDriver, handle: &Handle, stderr: bool, offset: u64, limit: u64) -> Option<Slice> {
+    let request = Output {
+        handle: handle.clone(),
+        stream: if stderr { "stderr" } else { "stdout" },
+        offset: Some(offset),
+        limit,
+        tail: 0,
+        wait: u64::try_from(LOOK_WAIT.as_millis() / 10).unwrap_or(u64::MAX),
+        wait_for: "output",
+        pattern: String::new(),
+    };
+    let body = body_of(line.call(Request::Output(request), LOOK_WAIT + REPLY_WAIT).await).ok()?;
+    parse_slice(&body).filter(|slice| slice.report.standing != Standing::NoRecord)
+}
+
+/// What of a slice is told, and where the next look begins.
+#[derive(Debug, PartialEq)]
+struct Seen<'a> {
+    /// Bytes before these that are left out.
+    skipped: u64,
+    bytes: &'a [u8],
+    /// Up to where all is told or counted.
+    end: u64,
+    /// Where the next look begins: there, or nearer to the end of a stream that is far ahead.
+    next: u64,
+}
+
+/// Takes what a slice brings, after so many bytes of the stream that were told or counted.
+fn see(slice: &Slice, told: u64, limit: u64) -> Seen<'_> {
+    let mut bytes = whole_characters(&slice.bytes);
+    let end = slice.offset.max(told) + bytes.len() as u64;
+    let jumped = slice.offset > told;
+    if let (true, Some(at)) = (jumped, bytes.iter().position(|byte| *byte == b'\n')) {
+        // The first line is a part of one.
+        bytes = &bytes[at + 1..];
+    }
+    let ahead = slice.total.saturating_sub(end);
+    // A look into what the host dropped brings nothing.
+    let next = if ahead > limit || (slice.bytes.is_empty() && ahead > 0) { slice.total - limit.min(ahead) } else { end };
+    if bytes.is_empty() {
+        return Seen { skipped: 0, bytes, end: told, next };
+    }
+    Seen { skipped: end - bytes.len() as u64 - told, bytes, end, next }
+}
+
+/// The bytes without a character at their end that is not whole yet.
+fn whole_characters(bytes: &[u8]) -> &[u8] {
+    let rest = bytes.utf8_chunks().last().map_or(&[][..], |chunk| chunk.invalid());
+    let begun = matches!(rest.first(), Some(0xc2..=0xf4)) && rest.len() < 4 && rest[1..].iter().all(|byte| byte & 0xc0 == 0x80);
+    if begun && rest.len() < bytes.len() { &bytes[..bytes.len() - rest.len()] } else { bytes }
+}
+
+/// Where the next look begins, and how many bytes may be told now: some at once, then so many in a second.
+#[derive(Debug)]
+struct Pace {
+    next: u64,
+    room: u64,
+    at: Instant,
+}
+
+impl Pace {
+    fn new(now: Instant) -> Self {
+        Self { next: 0, room: BUCKET_BYTES, at: now }
+    }
+
+    fn room(&mut self, now: Instant) -> u64 {
+        let more = u64::try_from(now.duration_since(self.at).as_millis()).unwrap_or(u64::MAX).saturating_mul(BYTES_A_SECOND) / 1000;
+        if more > 0 {
+            self.room = (self.room + more).min(BUCKET_BYTES);
+            self.at = now;
+        }
+        self.room
+    }
+
+    fn used(&mut self, bytes: u64) {
+        self.room = self.room.saturating_sub(bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use towline_proto::outcome::Report;
+
+    use super::*;
+
+    fn slice(offset: u64, bytes: &[u8], total: u64) -> Slice {
+        let report = Report { standing: Standing::Running, hundredths: None, marks: Vec::new(), cwd: None };
+        Slice { report, total, dropped: 0, head: total, offset, why: String::new(), bytes: bytes.to_vec() }
+    }
+
+    #[test]
+    fn a_stream_is_told_as_it_comes_and_left_out_where_it_is_far_ahead() {
+        let check = |slice: &Slice, told, skipped, bytes: &str, end, next| {
+            assert_eq!(see(slice, told, 10), Seen { skipped, bytes: bytes.as_bytes(), end, next }, "{slice:?}");
+        };
+        check(&slice(0, b"ab\n", 3), 0, 0, "ab\n", 3, 3);
+        check(&slice(3, b"", 3), 3, 0, "", 3, 3);
+        check(&slice(3, b"c", 14), 3, 0, "c", 4, 4);
+        check(&slice(0, b"0123456789", 1000), 0, 0, "0123456789", 10, 990);
+        // After the jump: what is left of the line that was met is left out, too.
+        check(&slice(990, b"678\n012345", 1000), 10, 984, "012345", 1000, 1000);
+        // What the host dropped.
+        check(&slice(20, b"", 1000), 20, 0, "", 20, 990);
+        // A character that is not whole yet.
+        check(&slice(0, b"a\xe2\x82", 3), 0, 0, "a", 1, 1);
+    }
+
+    #[tokio::test]
+    async fn a_flood_is_told_at_a_readers_pace() {
+        let begin = Instant::now();
+        let mut pace = Pace::new(begin);
+        assert_eq!(pace.room(begin), BUCKET_BYTES);
+        pace.used(BUCKET_BYTES);
+        assert_eq!(pace.room(begin + Duration::from_millis(500)), BYTES_A_SECOND / 2);
+        assert_eq!(pace.room(begin + Duration::from_secs(3600)), BUCKET_BYTES);
+    }
+}
