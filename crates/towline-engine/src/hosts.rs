@@ -152,7 +152,9 @@ impl Hosts {
 
     pub(crate) async fn close(&self) {
         let known = std::mem::take(&mut *self.lock());
-        let last_words: Vec<_> = known.values().filter_map(|known| known.host.acknowledge()).collect();
+        // A host that is not connected now is not connected for this: what was read there is announced once more.
+        let connected = known.values().filter(|known| known.host.line.hello().is_some());
+        let last_words: Vec<_> = connected.filter_map(|known| known.host.acknowledge()).collect();
         let told = async {
             for task in last_words {
                 let _ = task.await;

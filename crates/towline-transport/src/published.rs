@@ -4,6 +4,7 @@
 //! it was checked; the lock is held while a connection is made, so that one login serves all. A home that machines share is no
 //! danger: the key holds the machine and its boot. Leaves out: connecting.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -13,12 +14,15 @@ use std::time::{Duration, Instant};
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use towline_base::{clock, limits};
 
 use crate::error::TransportError;
 use crate::sockets;
 
 /// How often a lock that is held is tried again.
 const RETRY: Duration = Duration::from_millis(10);
+/// Seconds for which a master whose starter is gone may still come up: all that ssh may take to connect, twice.
+const COMING: u64 = 2 * limits::CONNECT.as_secs();
 /// The layout of the files; a later one has another name and is never misread.
 const LAYOUT: &str = "v1-";
 
@@ -44,6 +48,10 @@ pub(crate) struct Lock {
 struct Text {
     /// Sockets of control masters, the newest last.
     sockets: Vec<PathBuf>,
+    /// Sockets of masters that are being started, and since when, in seconds since 1970: whoever starts one may be killed meanwhile,
+    /// and the master still comes up.
+    #[serde(default)]
+    coming: BTreeMap<PathBuf, u64>,
 }
 
 impl Board {
@@ -95,34 +103,50 @@ impl Notice {
 
     /// The sockets that are claimed to be masters, the newest first.
     pub(crate) fn sockets(&self) -> Vec<PathBuf> {
-        let text: Text = fs::read(&self.file).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
-        text.sockets.into_iter().rev().collect()
+        let Text { mut sockets, coming } = self.read();
+        let up = coming.into_keys().filter(|socket| socket.exists() && !sockets.contains(socket));
+        sockets.extend(up.collect::<Vec<_>>());
+        sockets.reverse();
+        sockets
+    }
+
+    fn read(&self) -> Text {
+        fs::read(&self.file).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
+    }
+
+    /// Tells of a socket whose master is about to be started.
+    pub(crate) fn announce(&self, _lock: &Lock, socket: &Path) -> io::Result<()> {
+        let mut text = self.read();
+        text.coming.insert(socket.to_owned(), clock::unix().as_secs());
+        self.write(text)
     }
 
     /// Adds a socket.
     pub(crate) fn add(&self, _lock: &Lock, socket: &Path) -> io::Result<()> {
-        let mut sockets = self.sockets();
-        sockets.reverse();
-        sockets.push(socket.to_owned());
-        self.write(sockets)
+        let mut text = self.read();
+        text.coming.remove(socket);
+        text.sockets.push(socket.to_owned());
+        self.write(text)
     }
 
     /// Takes a socket off; without any, the file goes away.
     pub(crate) fn remove(&self, _lock: &Lock, socket: &Path) -> io::Result<()> {
-        let mut sockets = self.sockets();
-        sockets.reverse();
-        sockets.retain(|other| other != socket);
-        if sockets.is_empty() {
+        let mut text = self.read();
+        text.coming.remove(socket);
+        text.sockets.retain(|other| other != socket);
+        self.write(text)
+    }
+
+    fn write(&self, mut text: Text) -> io::Result<()> {
+        let now = clock::unix().as_secs();
+        text.coming.retain(|socket, since| socket.exists() || now < since.saturating_add(COMING));
+        if text.sockets.is_empty() && text.coming.is_empty() {
             return match fs::remove_file(&self.file) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
                 _ => Ok(()),
             };
         }
-        self.write(sockets)
-    }
-
-    fn write(&self, sockets: Vec<PathBuf>) -> io::Result<()> {
-        let text = serde_json::to_vec(&Text { sockets })?;
+        let text = serde_json::to_vec(&text)?;
         let beside = self.file.with_extension("new");
         let mut file = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&beside)?;
         file.write_all(&text)?;

@@ -123,7 +123,8 @@ impl SshTransport {
         Ok(self.resolve(destination, deadline).await?.address())
     }
 
-    /// Stops using a connection that does not answer any more, without ending it: later channels get another one.
+    /// Stops using a connection that does not answer any more: later channels get another one. Ours ends with its last channel; the
+    /// user's is left as it is.
     pub async fn abandon(&self, destination: &Destination, route: &Route) {
         match route {
             Route::UserMaster(socket) => {
@@ -266,7 +267,7 @@ impl SshTransport {
             }
             Err(_) => {
                 tracing::debug!(?route, "a master is silent");
-                self.memory().abandoned.insert(socket.clone());
+                self.abandon(wish.destination, &route).await;
                 Ok(Attached::Gone)
             }
         }
@@ -277,9 +278,12 @@ impl SshTransport {
         let state = &self.inner.settings.state_dir;
         let Ok(socket) = sockets::fresh(self.inner.settings.runtime_dir.as_deref(), state) else { return self.single(wish).await };
         let list = argv::start(&self.basis(wish), &socket, wish.left(), wish.command);
-        let mut channel = Channel::new(self.spawn(&list).await?, Route::OwnMaster(socket.clone()), wish.name())?;
-        // Whatever becomes of this wish, also if nobody waits for it any more: a master that came up is known to all.
+        // Before it is started: should this process be killed now, the master comes up all the same, and the next one finds it.
+        if let Err(error) = wish.notice.announce(lock, &socket) {
+            tracing::warn!(%error, "the connection cannot be announced");
+        }
         let publication = Publication { notice: &wish.notice, lock, socket: &socket };
+        let mut channel = Channel::new(self.spawn(&list).await?, Route::OwnMaster(socket.clone()), wish.name())?;
         match tokio::time::timeout_at(wish.deadline.into(), channel.opened()).await {
             Ok(Ok(())) => Ok(channel),
             Ok(Err(error)) => {
@@ -348,7 +352,8 @@ impl SshTransport {
         Ok(resolved)
     }
 
-    /// Takes a socket off the list, and its file away if nobody listens there.
+    /// Takes a socket off the list, and its file away if nobody listens there; a master that does takes no more channels and ends with its
+    /// last one.
     async fn unpublish(&self, notice: &Notice, socket: &Path, lock: Option<&Lock>) {
         let mut own = None;
         let lock = if lock.is_some() {
@@ -361,7 +366,7 @@ impl SshTransport {
         if let Some(Err(error)) = lock.map(|lock| notice.remove(lock, socket)) {
             tracing::warn!(%error, "the list of connections cannot be written");
         }
-        if sockets::is_ours(socket) && !sockets::listens(socket).await {
+        if sockets::is_ours(socket) && !(sockets::listens(socket).await && self.control(socket, "stop").await) {
             let _ = std::fs::remove_file(socket);
         }
         drop(own);
@@ -443,7 +448,8 @@ impl Wish<'_> {
     }
 }
 
-/// Makes a master known when the attempt to start it is over, if there is one then.
+/// Makes a master known when the attempt to start it is over, if there is one then: whatever becomes of the wish, also if nobody
+/// waits for it any more.
 struct Publication<'a> {
     notice: &'a Notice,
     lock: &'a Lock,
@@ -452,9 +458,8 @@ struct Publication<'a> {
 
 impl Drop for Publication<'_> {
     fn drop(&mut self) {
-        if self.socket.exists()
-            && let Err(error) = self.notice.add(self.lock, self.socket)
-        {
+        let noted = if self.socket.exists() { self.notice.add(self.lock, self.socket) } else { self.notice.remove(self.lock, self.socket) };
+        if let Err(error) = noted {
             tracing::warn!(%error, "the connection cannot be shared");
         }
     }

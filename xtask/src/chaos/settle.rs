@@ -70,7 +70,7 @@ pub(super) fn leave(field: &Field) -> Vec<String> {
     let sessions = || field.root().map(|root| names(&root.join("s"))).unwrap_or_default();
     // Copies end by themselves when their command does.
     eventually(GONE, || sessions().iter().all(|name| !name.starts_with('@')));
-    for session in sessions() {
+    for session in sessions().into_iter().filter(|name| !name.starts_with('@')) {
         let reply = field.towlines[0].call("Disconnect", &json!({"host": HOST, "session": session, "end": true})).reply(OUTCOME);
         if !matches!(&reply, Reply::Answer(text, false) if text.contains("was ended") || text.contains("was not there")) {
             left.push(format!("session {session} does not end: {reply:?}"));
@@ -91,7 +91,9 @@ pub(super) fn leave(field: &Field) -> Vec<String> {
     left.extend(
         field.lab.kit.client_processes().iter().map(|process| format!("on the client: process {}: {}", process.pid, process.command)),
     );
-    left.extend(sessions().iter().map(|name| format!("on the host: the directory of session {name}")));
+    // A copy whose own supervisor was killed is swept away with what is old.
+    let orphaned = |name: &&String| name.starts_with('@') && lock(&field.faults).iter().any(|(_, _, what)| what.contains(name.as_str()));
+    left.extend(sessions().iter().filter(|name| !orphaned(name)).map(|name| format!("on the host: the directory of session {name}")));
     if let Some(root) = field.root() {
         left.extend(names(&root.join("a")).iter().map(|name| format!("on the host: what was given to {name}")));
         let known = ["a", "index", "k", "l", "o", "s", "w", "x"];

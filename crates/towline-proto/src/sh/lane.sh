@@ -180,7 +180,7 @@ tl_take_payload() {
 
 # tl_work OP ARGUMENTS: one request that may take its time, in a process of its own.
 tl_work() {
-  trap - EXIT
+  tl_beside
   exec </dev/null 7>&-
   tl_body_file=$TL_TMP/$TL_REQ.b
   case $1 in

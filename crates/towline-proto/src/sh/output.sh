@@ -43,6 +43,7 @@ tl_output() {
     if grep -q -s -x -e "e $1" "$TL_ROOT/index"; then echo expired; else echo unknown; fi
     return 1
   fi
+  if [ "$tl_state" = queued ] && [ "$6" -gt 0 ]; then tl_urge "$1"; fi
   tl_w_for=$7 tl_w_off=$3 tl_why=none
   tl_now
   tl_until=$((tl_v + $6))

@@ -60,11 +60,18 @@ tl_arguments() {
 
 # tl_start HANDLE SESSION MODE: the slow way: a session has to be started first.
 tl_start() {
-  trap - EXIT
+  tl_beside
   exec </dev/null 7>&-
   if [ "$3" = s ]; then tl_word=x; else tl_word=n; fi
   tl_ensure "$2"
   if [ -z "$tl_live" ] || ! tl_say "$TL_ROOT/s/$2/in" "$tl_word $1"; then tl_frame n "$1" session; fi
+}
+
+# tl_urge HANDLE: it waits to begin, and the supervisor that knew of it may be lost: it is told again, which does nothing if it was begun.
+tl_urge() {
+  tl_supervisor "$TL_ROOT/s/$tl_session"
+  case $tl_mode in s) tl_word=x ;; *) tl_word=n ;; esac
+  if [ -z "$tl_live" ] || ! tl_say "$TL_ROOT/s/$tl_session/in" "$tl_word $1"; then tl_start "$1" "$tl_session" "$tl_mode" >/dev/null & fi
 }
 
 # tl_ensure SESSION: waits until the session has a supervisor with a shell that is ready; starts one if need be.
@@ -112,7 +119,7 @@ tl_wait() {
   esac
 }
 tl_revive() {
-  trap - EXIT
+  tl_beside
   exec </dev/null
   tl_state_of "$1"
   case $tl_state in
@@ -132,7 +139,7 @@ tl_revive() {
 # tl_look_after: with each sign of life that is asked for: an execution that this lane waits for, and that has no outcome, may
 # have lost its supervisor, or the word that was to begin it.
 tl_look_after() {
-  trap - EXIT
+  tl_beside
   exec </dev/null
   tl_job_lines open 0 | while IFS="|" read -r tl_h tl_rest tl_kind tl_rest; do
     if [ "$tl_kind" = "?" ] && tl_read_record "$tl_h" && tl_is_awaited "$tl_h"; then
@@ -190,8 +197,10 @@ tl_session_facts() {
 
 # tl_session_end SESSION: ends the session's shell, once it is idle; its executions' outcomes stay.
 tl_session_end() {
+  if [ ! -d "$TL_ROOT/s/$1" ]; then echo none && return 0; fi
   tl_supervisor "$TL_ROOT/s/$1"
-  if [ -z "$tl_live" ]; then echo none && return 0; fi
+  # Where that one is lost, another has to see to what it left.
+  if [ -z "$tl_live" ]; then tl_ensure "$1"; fi
   tl_say "$TL_ROOT/s/$1/in" q
   tl_tries=0
   while [ -e "$TL_ROOT/s/$1" ] && [ ! -e "$TL_ROOT/s/$1/busy" ] && [ "$tl_tries" -lt 200 ]; do

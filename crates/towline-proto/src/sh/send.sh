@@ -5,6 +5,13 @@
 tl_lock() { read -r tl_token <&8; }
 tl_unlock() { echo . >&8; }
 
+# tl_beside: for a process that is forked off the lane: the lane's own end is not its business, and where nobody listens any more it
+# dies in the middle of a frame, and must not take the lock with it.
+tl_beside() {
+  trap - EXIT
+  trap 'tl_unlock; exit 0' PIPE
+}
+
 # tl_put TAG KEY TEXT: one frame with a text without NUL, by whoever has the lock. tl_frame: the same with the lock taken.
 tl_put() {
   printf '%s %s %s\n%s' "$1" "$2" "${#3}" "$3"
@@ -58,7 +65,7 @@ tl_reply() {
 # tl_sender: waits for words from supervisors (`x HANDLE` there is an outcome, `o HANDLE SPOOL OUTCOME DIRECTORY .` this is it,
 # `n HANDLE` it cannot begin) and sends what there is; small outcomes itself, large ones in a process of their own.
 tl_sender() {
-  trap - EXIT
+  tl_beside
   trap 'exit 0' TERM
   # For reading alone: when the lane's process is gone, however it went, this is at its end.
   exec 7<"$TL_TMP/e"
@@ -109,6 +116,7 @@ tl_send_one() {
 # tl_send_spools HANDLE: head and tail of the stream, or of both, then the outcome, and nothing of another between them: whoever
 # waits for this execution twice gets all of it twice. The ends are cut out before; the lock is held for no more than 64 KiB.
 tl_send_spools() {
+  tl_beside
   exec </dev/null
   tl_own_pid
   tl_cut=$TL_TMP/$1.$tl_v

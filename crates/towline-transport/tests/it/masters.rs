@@ -94,6 +94,40 @@ async fn a_killed_master_is_replaced() {
 }
 
 #[tokio::test]
+async fn a_master_that_is_abandoned_serves_its_channels_and_ends_with_them() {
+    let lab = Lab::start();
+    let transport = transport(&lab);
+    let mut one = open(&transport, &host("lab")).await;
+    let socket = own_socket(&one).to_owned();
+    let pid = master_pid(&lab, &socket);
+    transport.abandon(&host("lab"), one.route()).await;
+    let mut two = open(&transport, &host("lab")).await;
+    assert_ne!(own_socket(&two), socket);
+    assert!(answers(&mut one).await && answers(&mut two).await);
+    drop(one);
+    eventually(Duration::from_secs(20), || !process::is_alive(pid));
+    assert!(!socket.exists());
+}
+
+#[tokio::test]
+async fn a_master_whose_starter_was_killed_is_found_by_the_next_one() {
+    let lab = Lab::start();
+    // What the starter does before it is killed: it announces the socket, and ssh comes up.
+    let before = transport(&lab);
+    let one = open(&before, &host("lab")).await;
+    let socket = own_socket(&one).to_owned();
+    let notices: Vec<_> = std::fs::read_dir(lab.state_dir().join("towline/ssh")).unwrap().flatten().map(|entry| entry.path()).collect();
+    let notice = notices.iter().find(|path| path.extension().is_some_and(|extension| extension == "json")).unwrap();
+    let text = std::fs::read_to_string(notice).unwrap();
+    let begun = text.replace("\"sockets\":[", "\"was\":[").replace("\"coming\":{}", &format!("\"sockets\":[],\"coming\":{{{socket:?}:1}}"));
+    assert!(begun != text, "{text}");
+    std::fs::write(notice, begun).unwrap();
+    let next = transport(&lab);
+    assert_eq!(own_socket(&open(&next, &host("lab")).await), socket);
+    assert_eq!(next.end_master(&host("lab"), soon()).await.unwrap(), 1);
+}
+
+#[tokio::test]
 async fn a_cut_link_is_told_and_the_next_channel_has_a_new_connection() {
     let lab = Lab::start();
     let transport = transport(&lab);
