@@ -64,8 +64,12 @@ pub(crate) struct InSession<'a> {
 impl ToolLine for InSession<'_> {
     async fn call(&self, call: ToolCall) -> Result<ToolReply, Failure> {
         let finish = self.line.call(Request::Tool(self.session.clone(), call), TOOL_WAIT).await;
-        if let Finish::Unknown { .. } = finish {
-            let text = "The link to the host was lost before the answer came; whether the file was changed is not known, and nothing was sent twice.";
+        if let Finish::Unknown { trouble, .. } = &finish {
+            let why = trouble.as_ref().map_or_else(
+                || format!("The host gave no answer within {} s", TOOL_WAIT.as_secs()),
+                |_| "The link to the host was lost before the answer came".to_owned(),
+            );
+            let text = format!("{why}; whether a file was changed is not known, and nothing was sent twice.");
             return Err(Failure::new(Code::LinkLost, text).hint("Read the file to see how it stands."));
         }
         reply_of(finish).map(|(status, body)| ToolReply { status, body })

@@ -9,6 +9,7 @@ mod conversation;
 mod convert;
 mod instructions;
 mod lines;
+mod message_id;
 mod progress;
 pub mod reference;
 pub mod render;

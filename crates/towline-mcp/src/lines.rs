@@ -9,7 +9,9 @@ use std::future::Future;
 use std::io;
 
 use rmcp::RoleServer;
-use rmcp::model::{ClientRequest, ErrorData, GetMeta as _, ProtocolVersion, RequestId, ServerJsonRpcMessage};
+use rmcp::model::{
+    CallToolRequestParams, ClientRequest, CustomRequest, ErrorData, GetMeta as _, ProtocolVersion, RequestId, ServerJsonRpcMessage,
+};
 use rmcp::service::{RxJsonRpcMessage, TxJsonRpcMessage};
 use rmcp::transport::Transport;
 use serde_json::Value;
@@ -19,8 +21,14 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use towline_base::limits;
 
+use crate::message_id::IdFinder;
+
 /// Messages that wait for the writer.
 const WAITING: usize = 64;
+/// Errors that wait for a client that does not read; it gets no more of them.
+const UNREAD_ERRORS: usize = 256;
+/// The requests that this server answers: one of them that is not in its form has wrong parameters, and is no unknown method.
+const METHODS: [&str; 5] = ["initialize", "ping", "server/discover", "tools/list", "tools/call"];
 
 type Incoming = RxJsonRpcMessage<RoleServer>;
 
@@ -28,9 +36,9 @@ type Incoming = RxJsonRpcMessage<RoleServer>;
 pub(crate) struct Lines<R> {
     read: BufReader<R>,
     line: Vec<u8>,
-    /// Within a line that is too long.
-    skipping: bool,
-    /// Errors that are to be written before anything else is read.
+    /// Within a line that is too long: what was seen of it.
+    skipping: Option<IdFinder>,
+    /// Errors that wait for the writer.
     replies: VecDeque<Vec<u8>>,
     /// Whether the client has chosen a lifecycle.
     begun: bool,
@@ -47,7 +55,7 @@ impl<R: AsyncRead + Send + Unpin> Lines<R> {
         let lines = Self {
             read: BufReader::with_capacity(64 * 1024, read),
             line: Vec::new(),
-            skipping: false,
+            skipping: None,
             replies: VecDeque::new(),
             begun: false,
             out: Some(out),
@@ -70,27 +78,32 @@ impl<R: AsyncRead + Send + Unpin> Lines<R> {
             };
             let newline = available.iter().position(|b| *b == b'\n');
             let taken = newline.map_or(available.len(), |at| at + 1);
-            if !self.skipping {
-                if self.line.len() + taken > limits::MESSAGE_BYTES {
-                    self.skipping = true;
-                    self.line = Vec::new();
-                } else {
-                    self.line.extend_from_slice(&available[..taken]);
-                }
+            let part = &available[..taken];
+            if let Some(finder) = &mut self.skipping {
+                finder.pass(part);
+            } else if self.line.len() + taken > limits::MESSAGE_BYTES {
+                let finder = self.skipping.insert(IdFinder::default());
+                finder.pass(&std::mem::take(&mut self.line));
+                finder.pass(part);
+            } else {
+                self.line.extend_from_slice(part);
             }
             self.read.consume(taken);
             if newline.is_some() {
-                if std::mem::take(&mut self.skipping) {
-                    return Some(Line::TooLong);
+                if let Some(finder) = self.skipping.take() {
+                    return Some(Line::TooLong(finder.found()));
                 }
                 return Some(Line::Whole(std::mem::take(&mut self.line)));
             }
         }
     }
 
-    fn reply(&mut self, id: Option<RequestId>, text: String) {
-        let message = ServerJsonRpcMessage::error(ErrorData::invalid_request(text, None), id);
-        self.replies.extend(encode(&message));
+    fn reply(&mut self, id: Option<RequestId>, error: ErrorData) {
+        if self.replies.len() < UNREAD_ERRORS {
+            self.replies.extend(encode(&ServerJsonRpcMessage::error(error, id)));
+        } else {
+            tracing::warn!("the client does not read; an error was left out");
+        }
     }
 
     /// What a line means: a message to hand on, or nothing (errors are queued as replies).
@@ -108,20 +121,21 @@ impl<R: AsyncRead + Send + Unpin> Lines<R> {
                 let text = "batches are not part of this protocol: send one message a line";
                 let ids: Vec<_> = batch.iter().filter_map(id_of).collect();
                 if ids.is_empty() {
-                    self.reply(None, text.to_owned());
+                    self.reply(None, ErrorData::invalid_request(text, None));
                 }
                 for id in ids {
-                    self.reply(Some(id), text.to_owned());
+                    self.reply(Some(id), ErrorData::invalid_request(text, None));
                 }
             }
             Ok(value) if value.get("method").is_some() && value.get("id").is_none() => {
                 tracing::debug!("a notification of an unknown form was left out");
             }
-            Ok(value) => self.reply(id_of(&value), "this is JSON, but no JSON-RPC 2.0 message".to_owned()),
+            Ok(value) => self.reply(id_of(&value), no_message(&value)),
             Err(error) => {
-                if let Some(id) = salvaged_id(line) {
-                    let data = ErrorData::parse_error(format!("this line is not JSON: {error}"), None);
-                    self.replies.extend(encode(&ServerJsonRpcMessage::error(data, Some(id))));
+                let mut finder = IdFinder::default();
+                finder.pass(line);
+                if let Some(id) = finder.found() {
+                    self.reply(Some(id), ErrorData::parse_error(format!("this line is not JSON: {error}"), None));
                 } else {
                     tracing::warn!(%error, bytes = line.len(), "a line that is not JSON was left out");
                 }
@@ -130,9 +144,17 @@ impl<R: AsyncRead + Send + Unpin> Lines<R> {
         None
     }
 
-    /// Holds back what is not a request until the client has chosen a lifecycle: the service would end on it.
+    /// Answers a request whose parameters are not in its form; holds back what is not a request until the client has chosen a
+    /// lifecycle: the service would end on it.
     #[expect(clippy::wildcard_enum_match_arm, reason = "the SDK's list of requests grows")]
     fn admit(&mut self, message: Incoming) -> Option<Incoming> {
+        if let Incoming::Request(request) = &message
+            && let ClientRequest::CustomRequest(custom) = &request.request
+            && METHODS.contains(&custom.method.as_str())
+        {
+            self.reply(Some(request.id.clone()), ErrorData::invalid_params(misfit(custom), None));
+            return None;
+        }
         if self.begun {
             return Some(message);
         }
@@ -155,25 +177,33 @@ impl<R: AsyncRead + Send + Unpin> Lines<R> {
 
 enum Line {
     Whole(Vec<u8>),
-    TooLong,
+    /// Its id, where it had one.
+    TooLong(Option<RequestId>),
 }
 
 fn id_of(value: &Value) -> Option<RequestId> {
     value.get("id").and_then(|id| serde_json::from_value(id.clone()).ok())
 }
 
-/// The id of a message that is not JSON as a whole (a lone surrogate in a text, say), so that its caller need not wait for ever:
-/// the first number that stands as an `"id"`, else the first text.
-fn salvaged_id(line: &[u8]) -> Option<RequestId> {
-    const NAME: &[u8] = b"\"id\"";
-    let places = line.windows(NAME.len()).enumerate().filter(|(_, window)| *window == NAME).map(|(at, _)| at + NAME.len());
-    let value = |at: usize| {
-        let rest = line[at..].trim_ascii_start().strip_prefix(b":")?;
-        serde_json::Deserializer::from_slice(rest).into_iter::<Value>().next()?.ok()
-    };
-    let ids: Vec<Value> = places.take(64).filter_map(value).filter(|id| id.is_number() || id.is_string()).collect();
-    let id = ids.iter().find(|id| id.is_number()).or_else(|| ids.first())?;
-    serde_json::from_value(id.clone()).ok()
+/// What is wrong with a value that is no message.
+fn no_message(value: &Value) -> ErrorData {
+    let request = value["jsonrpc"] == "2.0" && value["method"].is_string() && id_of(value).is_some();
+    match value.get("params") {
+        Some(params) if request && !params.is_object() => ErrorData::invalid_params("params must be an object", None),
+        Some(_) if request => ErrorData::invalid_params("params do not have the form of a request's", None),
+        _ => ErrorData::invalid_request("this is JSON, but no JSON-RPC 2.0 message", None),
+    }
+}
+
+/// Why the parameters of a request are not those of its method.
+fn misfit(request: &CustomRequest) -> String {
+    let params = request.params.clone().unwrap_or(Value::Null);
+    let method = &request.method;
+    if !params.is_object() {
+        return format!("{method}: params must be an object");
+    }
+    let why = if method == "tools/call" { serde_json::from_value::<CallToolRequestParams>(params).err() } else { None };
+    why.map_or_else(|| format!("{method}: params do not have the form of this method"), |error| format!("{method}: {error}"))
 }
 
 fn encode(message: &TxJsonRpcMessage<RoleServer>) -> Option<Vec<u8>> {
@@ -214,21 +244,30 @@ impl<R: AsyncRead + Send + Unpin> Transport<RoleServer> for Lines<R> {
 
     async fn receive(&mut self) -> Option<Incoming> {
         loop {
-            while !self.replies.is_empty() {
-                // Room is waited for first, so that nothing is lost if this is dropped meanwhile.
-                let place = self.out.as_ref()?.reserve().await.ok()?;
-                place.send(self.replies.pop_front().unwrap_or_default());
-            }
-            match self.next_line().await {
+            let line = if self.replies.is_empty() {
+                self.next_line().await
+            } else {
+                // Input is read on while an error waits: its end must be seen even if the client does not read.
+                let out = self.out.clone()?;
+                tokio::select! {
+                    biased;
+                    place = out.reserve() => {
+                        place.ok()?.send(self.replies.pop_front().unwrap_or_default());
+                        continue;
+                    }
+                    line = self.next_line() => line,
+                }
+            };
+            match line {
                 Some(Line::Whole(line)) => {
                     if let Some(message) = self.take(&line) {
                         return Some(message);
                     }
                 }
-                Some(Line::TooLong) => {
+                Some(Line::TooLong(id)) => {
                     let text = format!("a message was longer than {} bytes and was left out", limits::MESSAGE_BYTES);
                     tracing::warn!("{text}");
-                    self.reply(None, text);
+                    self.reply(id, ErrorData::invalid_request(text, None));
                 }
                 None => {
                     self.closing.cancel();

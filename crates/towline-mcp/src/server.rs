@@ -32,8 +32,8 @@ use crate::{instructions, reference};
 
 /// How long calls in work may take to tell their own end when the server stops.
 const LAST_WORDS: Duration = Duration::from_millis(200);
-/// How long the whole end may take: half a second is promised.
-const ENDING: Duration = Duration::from_millis(400);
+/// How long the whole end may take: half a second is promised, with the process's own end.
+const ENDING: Duration = Duration::from_millis(330);
 
 /// What a server is told once.
 #[derive(Clone, Debug)]

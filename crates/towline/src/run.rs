@@ -34,6 +34,7 @@ pub(crate) async fn command<W: Work>(work: &W, options: Run) -> Result<u8, Failu
     let session = options.session.as_deref().map(SessionName::parse).transpose()?;
     let (detach, raw) = (options.detach, options.raw);
     let bash = bash(options)?;
+    let deadline = bash.timeout;
     let context = setup::context();
     let interrupted = context.cancel.clone();
     let start = work.perform(setup::call(Some(&host), session.as_ref(), Action::Bash(bash)), context);
@@ -52,7 +53,8 @@ pub(crate) async fn command<W: Work>(work: &W, options: Run) -> Result<u8, Failu
     let Body::Execution(execution) = answer.body else {
         return Err(Failure::new(Code::Internal, "the answer was not that of a command"));
     };
-    let code = if detach { Printer::text(execution.id.as_str())? } else { attended(work, &host, execution.id, raw, interrupt).await? };
+    let code =
+        if detach { Printer::text(execution.id.as_str())? } else { attended(work, &host, execution.id, raw, deadline, interrupt).await? };
     work.close().await;
     Ok(code)
 }
@@ -106,6 +108,7 @@ async fn attended<W: Work>(
     host: &HostAlias,
     id: Handle,
     raw: bool,
+    deadline: Option<Duration>,
     mut interrupt: tokio::signal::unix::Signal,
 ) -> Result<u8, Failure> {
     let mut terminate = signal(SignalKind::terminate()).map_err(|error| local(&error))?;
@@ -119,7 +122,7 @@ async fn attended<W: Work>(
     let goes_on = format!("the command goes on; its id is {id}");
     tokio::select! {
         ended = both => match ended {
-            Ok((state, _)) => Ok(code(&state)),
+            Ok((state, _)) => Ok(code(&state, deadline)),
             Err(End::Failed(failure)) => Err(Failure { text: format!("{} (id {id})", failure.text), ..failure }),
             Err(End::Closed) => {
                 printer::say(&goes_on);
@@ -133,13 +136,17 @@ async fn attended<W: Work>(
 }
 
 /// The exit code; where there is none, what is known is told.
-fn code(state: &State) -> u8 {
+fn code(state: &State, deadline: Option<Duration>) -> u8 {
+    if let (State::Killed(signal), Some(deadline)) = (state, deadline) {
+        // A number alone would not tell it from a command that chose to end so.
+        printer::say(&format!("the command ended by {signal}; its time limit was {} s", deadline.as_secs_f64()));
+    }
     follow::exit_code(state).unwrap_or_else(|| {
-        let why = match state {
-            State::Lost(why) | State::Unknown(why) => why.as_str(),
-            State::Running | State::Queued | State::Exited(_) | State::Killed(_) => "it still runs",
-        };
-        printer::say(&format!("how the command ended cannot be known: {why}"));
+        printer::say(&match state {
+            State::Lost(why) => format!("there is no exit status: {why}"),
+            State::Unknown(why) => format!("how the command ended is not known: {why}"),
+            State::Running | State::Queued | State::Exited(_) | State::Killed(_) => "there is no exit status yet".to_owned(),
+        });
         TOWLINE_FAILED
     })
 }

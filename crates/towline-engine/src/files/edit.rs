@@ -34,6 +34,7 @@ impl Files {
     pub(crate) async fn edit(&self, line: &impl ToolLine, scope: &Scope<'_>, edit: &Edit) -> Result<Answer, Failure> {
         words::check_path("file_path", &edit.file_path)?;
         plan::check(edit)?;
+        let _turn = self.turn(scope, &edit.file_path).await;
         if plan::creates(edit) {
             return self.create(line, scope, edit).await;
         }

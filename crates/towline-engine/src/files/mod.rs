@@ -15,6 +15,7 @@ mod stat_list;
 #[cfg(test)]
 #[allow(clippy::pedantic, clippy::wildcard_enum_match_arm, clippy::type_complexity, reason = "tables of cases are read, not called")]
 mod tests;
+mod turns;
 mod words;
 mod write;
 
@@ -28,6 +29,7 @@ use towline_proto::files::{Tag, ToolCall, ToolReply};
 use crate::events::Witness;
 use cache::{Cache, Content};
 use guard::{Guard, Seen};
+use turns::{Turn, Turns};
 
 /// One round trip to a tool program on the host, in a session's directory.
 pub(crate) trait ToolLine: Sync {
@@ -49,6 +51,7 @@ pub(crate) struct Scope<'a> {
 pub(crate) struct Files {
     state_dir: PathBuf,
     known: Mutex<Known>,
+    turns: Turns,
 }
 
 type Key = (HostAlias, SessionName);
@@ -64,7 +67,7 @@ struct Known {
 impl Files {
     /// Keeps what sessions read in this directory.
     pub(crate) fn new(state_dir: &Path) -> Self {
-        Self { state_dir: state_dir.to_owned(), known: Mutex::default() }
+        Self { state_dir: state_dir.to_owned(), known: Mutex::default(), turns: Turns::default() }
     }
 
     fn lock(&self) -> MutexGuard<'_, Known> {
@@ -104,6 +107,13 @@ impl Files {
     fn cached(&self, scope: &Scope<'_>, given: &str) -> Option<Content> {
         let path = words::absolute(&self.cwd(scope), given);
         self.lock().contents.get(scope.host, &path)
+    }
+
+    /// Waits until this call may change the file that the path most probably leads to.
+    async fn turn(&self, scope: &Scope<'_>, given: &str) -> Turn {
+        let path = words::absolute(&self.cwd(scope), given);
+        let known = self.lock().contents.get(scope.host, &path).map(|content| content.real);
+        self.turns.take(scope.host, known.unwrap_or(path)).await
     }
 
     /// Remembers where a session stands.

@@ -100,6 +100,11 @@ fn failure(error: &ToolError, path: &str) -> Failure {
             "Search failed — the host has no ripgrep, and the files that a pattern over several lines could match in are larger than 2 MB together.",
         )
         .hint("Narrow the path or the glob, use a pattern within one line, or install ripgrep on the host."),
+        "eown" => Failure::new(
+            Code::Search,
+            "Search failed — that is where towline keeps its own records on the host, which Glob and Grep leave out.",
+        )
+        .hint("Jobs and JobOutput tell of commands and their output; Bash can look at the files."),
         "eshell" => Failure::new(
             Code::RemoteShell,
             "Search failed — the host's shell cannot hold these names or patterns, which are more than ASCII.",

@@ -35,6 +35,8 @@ struct Local {
 
 impl ToolLine for Local {
     async fn call(&self, call: ToolCall) -> Result<ToolReply, Failure> {
+        // Calls side by side come between each other's looks and writes.
+        tokio::task::yield_now().await;
         if let Some(act) = self.meanwhile.lock().unwrap().take() {
             act();
         }
@@ -441,6 +443,30 @@ fn edit_says_in_known_words_what_it_cannot() {
     }
     assert!(lab.edit("latin", &[("caf", "x", false)]).unwrap_err().contains("is not valid UTF-8"));
     assert_eq!((lab.content("f"), lab.content("latin")), (b"foo\nbar foo\n\nfoo\n".to_vec(), b"caf\xe9\n".to_vec()));
+}
+
+#[test]
+fn changes_of_one_file_side_by_side_are_made_one_after_the_other() {
+    let lab = Lab::new();
+    lab.has("f", (0..10).map(|n| format!("line {n}\n")).collect::<String>());
+    lab.read("f").unwrap();
+    let change = |n: usize| Edit {
+        file_path: "f".to_owned(),
+        edits: vec![Replacement { old: format!("line {n}\n"), new: format!("LINE {n}\n"), all: false }],
+        multi: false,
+    };
+    let edits: Vec<Edit> = (0..8).map(change).collect();
+    lab.cost();
+    let answers: Vec<_> = lab.run("s", async |files, line, scope| {
+        let one = |n: usize| files.edit(line, scope, &edits[n]);
+        <[_; 8]>::from(tokio::join!(one(0), one(1), one(2), one(3), one(4), one(5), one(6), one(7))).into_iter().collect()
+    });
+    for answer in answers {
+        answer.unwrap();
+    }
+    let expected: String = (0..10).map(|n| format!("{} {n}\n", if n < 8 { "LINE" } else { "line" })).collect();
+    assert_eq!(String::from_utf8(lab.content("f")).unwrap(), expected);
+    assert_eq!(lab.cost().0, 8, "none needed a second look");
 }
 
 #[test]

@@ -73,13 +73,20 @@ pub(crate) fn failure(deed: Deed, word: &str, given: &str, cwd: &[u8]) -> Failur
         "efifo" => (Code::WrongKind, format!("'{path}' is a named pipe and no regular file.")),
         "esocket" => (Code::WrongKind, format!("'{path}' is a socket and no regular file.")),
         "edevice" => (Code::WrongKind, format!("'{path}' is a device and no regular file.")),
+        "eendless" => (
+            Code::WrongKind,
+            format!(
+                "'{path}' is a file of the kernel that does not end. Read a part of it in Bash, for example with `timeout 2 head -c 20000 FILE`."
+            ),
+        ),
+        "eioread" => (Code::HostState, format!("EIO: i/o error, read '{path}'")),
         "eio" => {
             (Code::HostState, format!("EIO: the host's utilities failed on '{path}' (or there is no room in the state directory), {call}"))
         }
         _ => (Code::Protocol, format!("The host answered \"{}\" for '{path}'.", shown(word.as_bytes()))),
     };
     let failure = Failure::new(code, text);
-    if code == Code::HostState { failure } else { failure.hint("") }
+    if word == "eio" { failure } else { failure.hint("") }
 }
 
 /// The failure for a whole reply.

@@ -20,6 +20,7 @@ impl Files {
     pub(crate) async fn write(&self, line: &impl ToolLine, scope: &Scope<'_>, write: &Write) -> Result<Answer, Failure> {
         words::check_path("file_path", &write.file_path)?;
         check_size(write.content.len())?;
+        let _turn = self.turn(scope, &write.file_path).await;
         let how = if write.append { How::Append } else { How::Any };
         let before = self.cached(scope, &write.file_path).filter(|_| !write.append);
         let (known, complete) = self.known(scope, &write.file_path);

@@ -134,24 +134,54 @@ async fn lines_that_are_no_messages_are_survived() {
     }
     let unknown = client.request(json!({"id": 10, "method": "no/such"})).await;
     assert_eq!(unknown["error"]["code"], -32601, "{unknown}");
-    let shapeless = client.request(json!({"id": 11, "method": "tools/call", "params": {"name": 5}})).await;
-    assert!(shapeless["error"].is_object(), "{shapeless}");
     client.raw(b"\xef\xbb\xbf{\"jsonrpc\":\"2.0\",\"id\":12,\"method\":\"ping\"}\r\n").await;
     assert_eq!(client.answer(&json!(12)).await["result"], json!({}));
 }
 
 #[tokio::test]
-async fn a_line_beyond_the_bound_is_answered_and_skipped() {
+async fn parameters_that_do_not_fit_their_method_are_named_and_the_method_is_not_called_unknown() {
+    let mut client = Client::plain(&Scripted::default());
+    client.initialize("2025-11-25").await;
+    for (id, (method, params, said)) in (10..).zip([
+        ("tools/call", json!({"name": 5}), "tools/call: invalid type: integer `5`"),
+        ("tools/call", json!({"arguments": {}}), "tools/call: missing field `name`"),
+        ("tools/call", json!({}), "tools/call: missing field `name`"),
+        ("tools/call", json!({"name": "Bash", "arguments": [1]}), "tools/call: invalid type: sequence"),
+        ("tools/call", json!({"name": "Bash", "arguments": "{}"}), "tools/call: invalid type: string"),
+        ("tools/call", json!({"name": "Bash", "arguments": {}, "_meta": 5}), "params do not have the form"),
+        ("tools/call", Value::Null, "tools/call: params must be an object"),
+        ("tools/call", json!([]), "params must be an object"),
+        ("tools/call", json!("Bash"), "params must be an object"),
+        ("initialize", json!({}), "initialize: params do not have the form"),
+    ]) {
+        let answer = client.request(json!({"id": id, "method": method, "params": params})).await;
+        let error = &answer["error"];
+        assert_eq!(error["code"], -32602, "{method} {params}: {answer}");
+        assert!(error["message"].as_str().unwrap().starts_with(said), "{method} {params}: {answer}");
+    }
+    assert!(!client.call(99, "Bash", json!({"host": "h", "command": "hi"})).await.0);
+}
+
+#[tokio::test]
+async fn a_line_beyond_the_bound_is_answered_under_its_id_and_skipped() {
     let mut client = Client::plain(&Scripted::default());
     client.initialize("2025-11-25").await;
     let part = vec![b'x'; 1 << 20];
-    for _ in 0..=towline_base::limits::MESSAGE_BYTES >> 20 {
-        client.raw(&part).await;
+    for (begin, end, id) in [
+        ("", "", Value::Null),
+        ("{\"jsonrpc\":\"2.0\",\"id\":7,\"method\":\"tools/call\",\"params\":{\"name\":\"", "\"}}", json!(7)),
+        ("{\"params\":{\"id\":1,\"content\":\"\\\"id\\\":2,", "\"},\"jsonrpc\":\"2.0\",\"id\":\"last\"}", json!("last")),
+    ] {
+        client.raw(begin.as_bytes()).await;
+        for _ in 0..=towline_base::limits::MESSAGE_BYTES >> 20 {
+            client.raw(&part).await;
+        }
+        client.raw(format!("{end}\n").as_bytes()).await;
+        let answer = client.next().await;
+        assert!(answer["error"]["message"].as_str().unwrap().contains("longer than"), "{answer}");
+        assert_eq!(answer.get("id").unwrap_or(&Value::Null), &id);
     }
-    client.raw(b"\n{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"ping\"}\n").await;
-    let answer = client.next().await;
-    assert!(answer["error"]["message"].as_str().unwrap().contains("longer than"), "{answer}");
-    assert_eq!(client.answer(&json!(2)).await["result"], json!({}));
+    assert_eq!(client.request(json!({"id": 2, "method": "ping"})).await["result"], json!({}));
 }
 
 #[tokio::test]

@@ -70,6 +70,7 @@ impl GlobSearch {
             depth.to_string().into_bytes(),
             u8::from(self.version_control).to_string().into_bytes(),
             (search::FILES + 1).to_string().into_bytes(),
+            search::SECONDS.to_string().into_bytes(),
         ];
         args.extend(self.hints.names.iter().map(|name| name.clone().into_bytes()));
         ToolCall { tool: "glob", args: search::with_length(args), payload: Vec::new() }
@@ -120,6 +121,8 @@ impl GlobSearch {
                 "The search stopped after {seen} files that could match; there may be more. Use a more specific path or pattern."
             ));
         }
+        notes.extend(end.too_long());
+        notes.extend(end.left_out(&[self.base.as_str(), self.hints.base.as_str()].concat()));
         if !ordered {
             notes.push(search::NO_TIMES.to_owned());
         }

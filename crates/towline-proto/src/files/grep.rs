@@ -30,8 +30,6 @@ const DECIDABLE: usize = 64 * 1024;
 const SHOWN: usize = 600;
 /// Lines of context that can be asked for on either side.
 const CONTEXT: u32 = 10_000;
-/// How long a host without ripgrep looks at files, in seconds: a call must be answered within minutes.
-const SECONDS: u64 = 100;
 /// Memory for a compiled pattern, in bytes: as ripgrep's own default.
 const COMPILED: usize = 100 * 1024 * 1024;
 
@@ -161,7 +159,7 @@ impl GrepSearch {
             self.ere.text.clone(),
             self.found().to_string().into(),
             trim.to_string().into(),
-            SECONDS.to_string().into(),
+            search::SECONDS.to_string().into(),
         ];
         args.extend(self.hints.names.iter().map(|name| name.clone().into_bytes()));
         ToolCall { tool: "grep", args: search::with_length(args), payload: Vec::new() }

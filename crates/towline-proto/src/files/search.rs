@@ -15,6 +15,8 @@ pub const PROGRAM: &str = include_str!("../sh/shared_search.sh");
 pub(super) const REPLY: usize = 2 * 1024 * 1024;
 /// Most files that one search tells of: a larger list is cut, and that is told.
 pub(super) const FILES: usize = 20_000;
+/// How long a host searches, in seconds: some clients give up a call after a minute.
+pub(super) const SECONDS: u64 = 50;
 
 /// Why a search was not even started.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -80,6 +82,20 @@ impl End {
             error: error.to_vec(),
         };
         Ok((&body[..at], end))
+    }
+
+    /// The sentence about what was not even looked at. `base` is what of the root was searched.
+    pub(super) fn left_out(&self, base: &str) -> Option<String> {
+        (self.root == b"/" && base.is_empty() && !self.one).then(|| {
+            "/proc and /sys, which are the kernel's and no files on a disk, were left out; name them as the path to search them.".to_owned()
+        })
+    }
+
+    /// The sentence about a search that took too long.
+    pub(super) fn too_long(&self) -> Option<String> {
+        self.late.then(|| {
+            format!("The search was stopped after {SECONDS} seconds: not every file was looked at. Narrow the path or the pattern.")
+        })
     }
 
     /// The sentence about what could not be read, if anything could not.

@@ -13,7 +13,7 @@
 #   ERE    an expression for grep -E that matches every line that RUST matches, and maybe more: who asked decides
 #   FOUND  without ripgrep no more files are looked at when so many lines were found
 #   TRIM   lines without ripgrep are sent up to this length
-#   SECONDS  without ripgrep no more files are looked at after that time
+#   SECONDS  the search is ended after that time, and what was found by then is the answer
 #   NAME   patterns of find -name, one of which the last name must match; none for all
 # The reply: stamps (files), PATH NUL COUNT newline (count), or lines; for two things the second after a record of NUL newline.
 # Lines by ripgrep: PATH NUL NUMBER then : or - then the line; without it: NUL PATH NUL and all of that file's lines; text: NUL
@@ -27,7 +27,8 @@ tl_tool_grep() {
   shift 9
   tl_columns=$1 tl_plain=$2 tl_ere=$3 tl_found=$4 tl_trim=$5 tl_late=$6
   shift 6
-  tl_t=$TL_TMP/$TL_REQ
+  tl_t=$TL_TMP/$TL_REQ tl_leave='' tl_own=''
+  [ -n "$tl_one" ] || tl_s_leave "$tl_base" || { tl_f_fail; return 1; }
   if [ -n "$tl_one" ] && tl_grep_binary "$tl_one"; then
     tl_s_end binary 0 1 0
     return 0
@@ -58,6 +59,9 @@ tl_grep_rg() {
     tl_n=$((tl_n - 1))
   done
   for tl_v in .git .svn .hg .bzr .jj .sl; do set -- "$@" --glob "!$tl_v"; done
+  tl_ifs=$IFS IFS=$tl_nl
+  for tl_v in $tl_leave; do set -- "$@" --glob "!$tl_v"; done
+  IFS=$tl_ifs
   case $tl_flags in *i*) set -- "$@" --ignore-case ;; esac
   case $tl_flags in *m*) set -- "$@" --multiline --multiline-dotall ;; esac
   case $tl_want in
@@ -70,14 +74,15 @@ tl_grep_rg() {
   esac
   set -- "$@" --no-config --hidden --no-ignore-dot --no-ignore-messages --color never --no-heading --with-filename --null
   set -- "$@" --regexp="$tl_rust" -- "${tl_one:-./$tl_base}"
-  tl_status=0 tl_from=rg
+  tl_status=0 tl_from=rg tl_cut=0
   case $tl_want in
-    files) { rg "$@"; echo "$?" >"$tl_t.s"; } 2>"$tl_t.e" | tr '\n\000' '\001\n' | head -n "$tl_many" >"$tl_t.l" ;;
-    count) { rg "$@"; echo "$?" >"$tl_t.s"; } 2>"$tl_t.e" | head -n "$tl_many" >"$tl_t.o" ;;
-    lines) { rg "$@"; echo "$?" >"$tl_t.s"; } 2>"$tl_t.e" | head -n "$tl_lines" >"$tl_t.o" ;;
+    files) { tl_f_within "$tl_late" rg "$@"; echo "$?" >"$tl_t.s"; } 2>"$tl_t.e" | tr '\n\000' '\001\n' | head -n "$tl_many" >"$tl_t.l" ;;
+    count) { tl_f_within "$tl_late" rg "$@"; echo "$?" >"$tl_t.s"; } 2>"$tl_t.e" | head -n "$tl_many" >"$tl_t.o" ;;
+    lines) { tl_f_within "$tl_late" rg "$@"; echo "$?" >"$tl_t.s"; } 2>"$tl_t.e" | head -n "$tl_lines" >"$tl_t.o" ;;
   esac
   if [ -s "$tl_t.s" ]; then read -r tl_status <"$tl_t.s"; fi
   tl_s_errors "$tl_t.e"
+  case $tl_status in 124 | 137 | 143) tl_status=0 tl_cut=2 ;; esac
   if [ "$tl_status" -ge 2 ]; then
     case $tl_error in *'(os error '*) ;; *) return 1 ;; esac
   fi
@@ -89,7 +94,7 @@ tl_grep_rg() {
       ;;
     *) dd bs=65536 count=32 <"$tl_t.o" 2>/dev/null ;;
   esac
-  tl_s_end rg "$tl_status" 1 0
+  tl_s_end rg "$tl_status" 1 "$tl_cut"
 }
 
 # tl_grep_marks: sets the bytes that lists are parted with.

@@ -35,25 +35,29 @@ tl_read_one() {
   elif [ ! -r "./$tl_name" ]; then
     tl_words='err eacces'
   else
-    tl_words=whole tl_source=$tl_real
+    tl_words=whole tl_source=$tl_real tl_from=./$tl_name
     # Some wc write a name with a newline in quotes: it gets a plain name beside it.
     case $tl_real in *"$tl_nl"*) tl_source=$TL_TMP/$TL_REQ.r$tl_i && ln -s "$tl_real" "$tl_source" ;; esac
-    if [ -n "$tl_first" ]; then tl_read_window; fi
+    if tl_f_kernel "$tl_real"; then
+      tl_source=$TL_TMP/$TL_REQ.k$tl_i tl_from=$tl_source
+      tl_f_copy "./$tl_name" "$tl_source" || tl_words="err $tl_err" tl_source=''
+    fi
+    if [ -n "$tl_first" ] && [ -n "$tl_source" ]; then tl_read_window; fi
   fi
   tl_f_field "$tl_real"
   tl_f_field "$tl_linked $tl_words"
 }
 
-# tl_read_window: takes lines into a file of its own. The content's name is computed first: if the file changes meanwhile, the
+# tl_read_window: takes lines of tl_from into a file of its own. The content's name is computed first: if the file changes meanwhile, the
 # name is the old one and a later write is refused, never the other way round.
 tl_read_window() {
-  tl_size=$(wc -c <"./$tl_name") || { tl_words='err eio' tl_source='' && return 0; }
+  tl_size=$(wc -c <"$tl_from") || { tl_words='err eio' tl_source='' && return 0; }
   tl_size=$((tl_size))
   if [ "$tl_size" -le "$tl_small" ]; then tl_first='' && return 0; fi
-  if [ "$tl_size" -gt 8388608 ] && tl_f_tag t "./$tl_name"; then :; else tl_f_tag "$tl_kind" "./$tl_name"; fi
+  if [ "$tl_size" -gt 8388608 ] && tl_f_tag t "$tl_from"; then :; else tl_f_tag "$tl_kind" "$tl_from"; fi
   tl_count=-
   if [ "$tl_size" -le "$tl_counted" ]; then
-    tl_count=$(wc -l <"./$tl_name")
+    tl_count=$(wc -l <"$tl_from")
     tl_count=$((tl_count))
     if [ "$tl_first" -gt "$((tl_count + 1))" ]; then
       tl_words="past $tl_count $tl_size $tl_v" tl_source=''
@@ -61,7 +65,7 @@ tl_read_window() {
     fi
   fi
   tl_words="window $tl_first $tl_count $tl_size $tl_v" tl_source=$TL_TMP/$TL_REQ.w$tl_i
-  tl_read_lines <"./$tl_name" | { head -c "$((tl_max + 1))" 2>/dev/null || cat; } >"$tl_source"
+  tl_read_lines <"$tl_from" | { head -c "$((tl_max + 1))" 2>/dev/null || cat; } >"$tl_source"
 }
 tl_read_lines() {
   if [ "$tl_first" -le 1 ]; then

@@ -15,6 +15,7 @@ tl_grep_plain() {
       return 1
     fi
   fi
+  tl_seconds=$tl_late
   tl_v=$(date +%s 2>/dev/null)
   case $tl_v in
     '' | *[!0-9]*) tl_late='' ;;
@@ -62,6 +63,9 @@ tl_grep_git() {
   git -c core.fsmonitor=false rev-parse --is-inside-work-tree >/dev/null 2>&1 || return 1
   # What is asked for by name is searched even if git ignores it.
   tl_v=${tl_base:-.}
+  # What is left out is left out of git's list, too.
+  TL_OWN=$tl_own
+  export TL_OWN
   if [ -L "./$tl_v" ] || git -c core.fsmonitor=false check-ignore -q --no-index "./$tl_v" 2>/dev/null; then return 1; fi
   tl_names=''
   for tl_v in "$@"; do tl_names=$tl_names$tl_nl$tl_v; done
@@ -87,7 +91,13 @@ tl_grep_find() {
   # A work tree below leaves a mark, so that the answer can tell that its .gitignore was not honoured.
   # shellcheck disable=SC2016 # a program for another shell
   set -- "$@" '(' -name .git -exec sh -c ': >"$1"' sh "$tl_t.g" ';' -prune ')' -o
-  set -- "$@" '(' -name .svn -o -name .hg -o -name .bzr -o -name .jj -o -name .sl ')' -prune -o -type f
+  set -- "$@" '(' -name .svn -o -name .hg -o -name .bzr -o -name .jj -o -name .sl ')' -prune -o
+  tl_ifs=$IFS IFS=$tl_nl
+  for tl_v in $tl_leave; do
+    case $tl_v in /*) set -- "$@" -path ".$tl_v" -prune -o ;; *) set -- "$@" -name "$tl_v" -prune -o ;; esac
+  done
+  IFS=$tl_ifs
+  set -- "$@" -type f
   if [ "$tl_n" -gt 0 ]; then
     set -- "$@" '(' -name "$1"
     shift
@@ -98,7 +108,9 @@ tl_grep_find() {
     done
     set -- "$@" ')'
   fi
-  find "$@" -exec sh -c "$tl_grep_scan" sh "$tl_t" "$tl_grep" "$tl_ere" "$tl_late" '' '' '' '{}' + 2>>"$tl_t.e"
+  # The scan looks at the clock by itself; this is for a file that does not end.
+  tl_f_within "$((tl_seconds + 5))" find "$@" -exec sh -c "$tl_grep_scan" sh "$tl_t" "$tl_grep" "$tl_ere" "$tl_late" '' '' '' '{}' + 2>>"$tl_t.e"
+  case $? in 124 | 137 | 143) : >"$tl_t.x" ;; esac
   if [ -e "$tl_t.g" ]; then tl_ignores=0; fi
 }
 
@@ -172,7 +184,7 @@ tl_ifs=$IFS
 # $1: the last name of a path; succeeds if one of the patterns matches it.
 tl_named() {
   [ -n "$tl_names" ] || return 0
-  IFS=$tl_nl
+  tl_ifs=$IFS IFS=$tl_nl
   for tl_p in $tl_names; do
     # shellcheck disable=SC2254
     case $1 in $tl_p) IFS=$tl_ifs && return 0 ;; esac
@@ -184,6 +196,7 @@ tl_named() {
 # $1: a path from git. Sets tl_f, and succeeds if it is a file to search; a repository within is searched at once.
 tl_sift() {
   tl_f=./$tl_prefix$1
+  case ${tl_f#.}/ in "${TL_OWN:-/.git}"/*) return 1 ;; esac
   case $tl_f/ in */.git/* | */.svn/* | */.hg/* | */.bzr/* | */.jj/* | */.sl/*) return 1 ;; esac
   if [ -L "${tl_f%/}" ]; then return 1; fi
   if [ -f "$tl_f" ]; then

@@ -15,8 +15,10 @@ tl_s_root() {
     cd -P -- "$tl_at" 2>/dev/null && tl_root=$PWD && return 0
     tl_err=eacces
   elif [ -f "$tl_at" ]; then
-    [ -r "$tl_at" ] && tl_one=$tl_at && return 0
-    tl_err=eacces
+    tl_err=eacces && [ -r "$tl_at" ] || return 1
+    case $tl_at in /*) tl_v=$tl_at ;; *) tl_v=${PWD%/}/$1 ;; esac
+    if tl_f_kernel "$tl_v"; then tl_f_copy "$tl_at" "$TL_TMP/$TL_REQ.k" || return 1; fi
+    tl_one=$tl_at && return 0
   elif [ -p "$tl_at" ]; then
     tl_err=efifo
   elif [ -e "$tl_at" ]; then
@@ -28,6 +30,42 @@ tl_s_root() {
     esac
   fi
   return 1
+}
+
+# tl_s_leave BASE: sets tl_leave to what a search of the current directory passes over, one a line: globs of paths below it, which
+# begin with a slash, and of names. BASE is the part of it that is searched, or empty. Where the kernel's directories are not
+# asked for they are left out, and so is the state directory of towline, always; fails if that is asked for by name.
+tl_s_leave() {
+  tl_leave='' tl_own=''
+  tl_v=${PWD%/}/$1
+  tl_at=${tl_v%/}
+  case ${tl_at:-/} in
+    /) tl_leave=/proc$tl_nl/sys$tl_nl ;;
+    /proc | /proc/* | /sys | /sys/*) for tl_v in kcore kmsg mem pagemap trace_pipe trace_pipe_raw; do tl_leave=$tl_leave$tl_v$tl_nl; done ;;
+  esac
+  [ -n "${TL_ROOT-}" ] || return 0
+  # Other hosts that share this home directory have their places beside ours.
+  tl_v=${TL_ROOT%/*}
+  tl_own=$(cd -P -- "${tl_v%/*}" 2>/dev/null && printf %s "$PWD")
+  [ -n "$tl_own" ] || return 0
+  tl_err=eown
+  case $tl_at/ in "$tl_own"/*) return 1 ;; esac
+  case $tl_own in "${PWD%/}"/*) ;; *) tl_own='' && return 0 ;; esac
+  tl_own=${tl_own#"${PWD%/}"}
+  case $tl_own in *"$tl_nl"*) return 0 ;; esac
+  tl_s_plain "$tl_own"
+  tl_leave=$tl_leave$tl_v$tl_nl
+}
+
+# tl_s_plain TEXT: sets tl_v to the glob that means just this text.
+tl_s_plain() {
+  tl_v='' tl_rest=$1
+  while [ -n "$tl_rest" ]; do
+    tl_arg=$tl_rest tl_rest=${tl_rest#?}
+    tl_arg=${tl_arg%"$tl_rest"}
+    case $tl_arg in \\ | \* | \? | \[ | \] | \{ | \} | !) tl_arg=\\$tl_arg ;; esac
+    tl_v=$tl_v$tl_arg
+  done
 }
 
 # tl_s_whole BYTES ARGUMENT...: succeeds if the arguments are that long together. A shell that keeps wide characters (yash) drops

@@ -5,11 +5,12 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use towline_proto::files::Tag;
 use towline_proto::files::read::{FileReply, FileRequest, Found, Reply, Request, Window, call, parse};
 
-use crate::harness::{Host, as_nobody, hostile_names, hosts, open_directory};
+use crate::harness::{Host, SHELLS, Shell, World, as_nobody, hostile_names, hosts, open_directory};
 
 const MAX: u64 = 4000;
 const NONCE: &str = "00112233445566778899aabbccddeeff";
@@ -290,6 +291,36 @@ fn proc_files_have_content_although_their_size_is_zero() {
         assert_eq!(reply.found, Found::Whole(b"Linux\n".to_vec()), "{}", host.name());
         let reply = one(&host, Path::new("/"), lines("/proc/cpuinfo", 1, Some(1)));
         assert!(matches!(reply.found, Found::Window { ref bytes, .. } if bytes.ends_with(b"\n")), "{} {reply:?}", host.name());
+    }
+}
+
+#[test]
+fn a_file_of_the_kernel_that_does_not_end_is_named_and_not_waited_for() {
+    for host in hosts() {
+        let begin = Instant::now();
+        let paths = ["/proc/kmsg", "/proc/version", "/proc/self/mem"];
+        let reply = read(&host, Path::new("/"), &request(paths.iter().map(whole).collect()));
+        let found: Vec<&Found> = reply.files.iter().map(|file| &file.found).collect();
+        // Only root may read the kernel's messages at all.
+        let word = |found: &Found, words: &[&str]| matches!(found, Found::Error(word) if words.contains(&word.as_str()));
+        assert!(word(found[0], &["eendless", "eacces"]), "{} {found:?}", host.name());
+        assert!(matches!(found[1], Found::Whole(bytes) if bytes.starts_with(b"Linux")), "{} {found:?}", host.name());
+        assert!(word(found[2], &["eioread", "eacces"]), "{} {found:?}", host.name());
+        assert!(begin.elapsed() < Duration::from_secs(30), "{} {:?}", host.name(), begin.elapsed());
+    }
+}
+
+#[test]
+fn a_program_that_does_not_end_is_ended_with_and_without_timeout() {
+    let directory = tempfile::tempdir().unwrap();
+    let text =
+        "tl_f_within 30 sh -c 'echo begun; exit 7'; echo $?; tl_f_within 1 sleep 300; case $? in 124 | 137 | 143) echo ended ;; esac";
+    let posix = |shell: &Shell| Host { shell: *shell, world: World::Posix };
+    for host in hosts().into_iter().chain(SHELLS.iter().map(posix)) {
+        let begin = Instant::now();
+        let reply = host.script(directory.path(), text, &[]);
+        assert_eq!(String::from_utf8_lossy(&reply.body), "begun\n7\nended\n", "{}", host.name());
+        assert!(begin.elapsed() < Duration::from_secs(60), "{} {:?}", host.name(), begin.elapsed());
     }
 }
 

@@ -128,15 +128,25 @@ impl Host {
 
     /// The same under a program that starts it (`unshare …`, `strace …`): its words stand before the shell's.
     pub(crate) fn start(&self, cwd: &Path, call: &ToolCall, before: &[&str]) -> ToolReply {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
         // As another user, the private directory must still be one that it can use.
         let private = if before.is_empty() { tempfile::tempdir().unwrap() } else { open_directory() };
+        let script = format!("{}\numask 077\ntl_tool_{} \"$@\"", program(call.tool), call.tool);
+        self.run(cwd, &script, call, before, &private)
+    }
+
+    /// A piece of shell that uses the functions which all tools share: its status and what it printed.
+    pub(crate) fn script(&self, cwd: &Path, text: &str, before: &[&str]) -> ToolReply {
+        let call = ToolCall { tool: "shared", args: Vec::new(), payload: Vec::new() };
+        self.run(cwd, &format!("{}\n{text}", program("")), &call, before, &tempfile::tempdir().unwrap())
+    }
+
+    fn run(&self, cwd: &Path, script: &str, call: &ToolCall, before: &[&str], private: &tempfile::TempDir) -> ToolReply {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
         let request = COUNT.fetch_add(1, Ordering::Relaxed).to_string();
         let input = private.path().join("in");
         let output = private.path().join("out");
         fs::write(&input, &call.payload).unwrap();
         let stdin = if call.payload.is_empty() { File::open("/dev/null").unwrap() } else { File::open(&input).unwrap() };
-        let script = format!("{}\numask 077\ntl_tool_{} \"$@\"", program(call.tool), call.tool);
         let words: Vec<&str> = before.iter().copied().chain(self.shell.argv.iter().copied()).collect();
         let status = Command::new(words[0])
             .args(&words[1..])

@@ -2,4 +2,5 @@
 
 mod glob;
 mod grep;
+mod left_out;
 mod tree;

@@ -131,6 +131,26 @@ fn the_end_of_input_ends_the_process() {
 }
 
 #[test]
+fn a_client_that_does_not_read_does_not_hold_up_the_end() {
+    for garbage in [false, true] {
+        for mut server in both() {
+            server.initialize();
+            // More than pipes and sockets hold; errors have a way of their own.
+            for id in 10..200 {
+                server.send(json!({"id": id, "method": "tools/list"}));
+                if garbage {
+                    server.send(json!({"id": id + 1000, "method": "tools/call", "params": {"name": "x".repeat(300), "arguments": 5}}));
+                }
+            }
+            drop(server.write.take());
+            let (status, took) = server.ended();
+            assert_eq!(status.code(), Some(0));
+            assert!(took < PROMPT, "{took:?}");
+        }
+    }
+}
+
+#[test]
 fn signals_end_the_process_cleanly_while_its_input_is_open() {
     for names in [&["INT"][..], &["TERM"], &["INT", "TERM"]] {
         for mut server in both() {

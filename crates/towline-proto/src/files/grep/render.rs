@@ -6,7 +6,7 @@ use towline_base::visible;
 
 use super::decide::Outcome;
 use super::reply::{FileLines, Line};
-use super::{COLUMNS, GrepMode, GrepSearch, LINES, SECONDS, search};
+use super::{COLUMNS, GrepMode, GrepSearch, LINES, search};
 use search::{End, Found, page};
 
 /// Text and notes.
@@ -27,11 +27,8 @@ pub(super) fn render(search: &GrepSearch, mut outcome: Outcome, end: &End) -> Fo
             search::REPLY >> 20
         ));
     }
-    if end.late {
-        notes.push(format!(
-            "The host has no ripgrep, and the search was stopped after {SECONDS} seconds: not every file was looked at. Narrow the path or the glob."
-        ));
-    }
+    notes.extend(end.too_long());
+    notes.extend(end.left_out(&search.hints.base));
     if end.engine == b"binary" {
         notes.push("This is a binary file (it holds NUL bytes): it was not searched.".to_owned());
     }

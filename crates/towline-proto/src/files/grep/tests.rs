@@ -68,7 +68,7 @@ fn what_the_host_could_not_do_is_told() {
     assert_eq!(notes[2], "3 files or directories could not be read; the first message: first");
     assert_eq!(notes[3], "1 character that is no printable text is written as \\xHH.");
     let (_, notes) = answer(request("x"), b"1 a\0\n", b"\n\0T plain 0 1 2 0 0\0/w\0\0");
-    assert!(notes[0].contains("stopped after 100 seconds"), "{notes:?}");
+    assert!(notes[0].contains("stopped after 50 seconds"), "{notes:?}");
     let long = [b"\0./a\x001:".as_slice(), &b"y".repeat(DECIDABLE + 1), b"\n"].concat();
     let (text, notes) = answer(content, &long, b"\n\0T plain 0 1 0 0 0\0/w\0\0");
     assert_eq!(text, "No matches found");

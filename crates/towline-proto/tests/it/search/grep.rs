@@ -498,12 +498,12 @@ fn a_search_that_takes_too_long_says_so() {
     write(root.path(), "a", "needle\n");
     let search = GrepSearch::new(content("needle")).unwrap();
     let mut call = search.call();
-    let seconds = call.args.iter_mut().find(|arg| arg.as_slice() == b"100").unwrap();
-    *seconds = b"000".to_vec();
+    let seconds = call.args.iter_mut().find(|arg| arg.as_slice() == b"50").unwrap();
+    *seconds = b"00".to_vec();
     for world in [World::Busybox, World::Posix] {
         let reply = Host { shell: SHELLS[0], world }.call(root.path(), &call);
         let found = search.parse(reply.status, &reply.body).unwrap();
-        assert!(found.notes.iter().any(|note| note.contains("stopped after 100 seconds")), "{found:?}");
+        assert!(found.notes.iter().any(|note| note.contains("stopped after 50 seconds")), "{found:?}");
     }
 }
 
