@@ -91,10 +91,15 @@ limits! {
     KEEP_UNREAD_DAYS: u32 = 7;
     /// Outcomes that the host keeps at most: a list of more helps nobody.
     KEEP_OUTCOMES: u32 = 2_000;
-    /// KiB of output that the host keeps at most, of all executions that are over.
+    /// KiB of output that the host keeps at most, of all executions of one user: what is over and was read makes room for what runs; beyond
+    /// it only the ends of what is printed are kept.
     KEEP_OUTPUT_KIB: u32 = 512 * 1024;
-    /// Lines that a terminal keeps when they scroll off its screen: a long build's whole output, some tens of MB at the worst.
-    SCROLLBACK_LINES: usize = 50_000;
+    /// KiB of output that the host keeps at most of one execution: the first half of it and the newest, what lies between is dropped and counted.
+    KEEP_EXECUTION_KIB: u32 = 32 * 1024;
+    /// Time without a command after which `towline clean HOST` ends a session: a conversation that pauses for less keeps its shell.
+    CLEAN_IDLE: Duration = Duration::from_secs(3600);
     /// Days after which a session without a command ends.
     IDLE_SESSION_DAYS: u32 = 7;
+    /// Lines that a terminal keeps when they scroll off its screen: a long build's whole output, some tens of MB at the worst.
+    SCROLLBACK_LINES: usize = 50_000;
 }

@@ -48,6 +48,19 @@ pub enum Action {
     Connect(Connect),
     /// Disconnect.
     Disconnect(Disconnect),
+    /// List or remove what is kept on the host: for people, not for agents.
+    Clean(Clean),
+}
+
+/// What to do with what towline keeps on a host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Clean {
+    /// Tell it.
+    List,
+    /// Remove outcomes that were read or are old, and end sessions that are idle.
+    Finished,
+    /// End everything that runs, remove everything, and end our own connections to the host.
+    Everything,
 }
 
 /// A command to run.

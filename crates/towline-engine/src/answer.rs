@@ -37,6 +37,76 @@ pub enum Body {
     Found(String),
     /// Of Hosts, Connect and Disconnect: lines of text.
     Text(String),
+    /// Of Clean where it only looks.
+    Kept(Kept),
+    /// Of Clean where it removes.
+    Removed(Removed),
+}
+
+/// What towline keeps on a host.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Kept {
+    /// The directory that all of it lies in.
+    pub root: String,
+    /// KiB in all.
+    pub kib: u64,
+    /// Sessions.
+    pub sessions: Vec<KeptSession>,
+    /// Connections of other towline processes.
+    pub others: usize,
+    /// Executions in all.
+    pub executions: usize,
+    /// Of those, how many run or wait.
+    pub running: usize,
+    /// Of those, how many are over and were not read.
+    pub unread: usize,
+    /// KiB of their output.
+    pub output_kib: u64,
+    /// The first of those that run.
+    pub running_jobs: Vec<JobLine>,
+}
+
+/// A session as Clean tells it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptSession {
+    /// Its name.
+    pub name: String,
+    /// How it stands.
+    pub life: SessionLife,
+    /// Time without a command; `None` if the host cannot tell.
+    pub idle: Option<Duration>,
+    /// Where it stands.
+    pub cwd: String,
+}
+
+/// How a session stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SessionLife {
+    /// A command runs in it.
+    Busy,
+    /// Its shell waits.
+    Idle,
+    /// Its processes are gone; what it was is saved.
+    Gone,
+}
+
+/// What Clean removed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Removed {
+    /// Outcomes.
+    pub executions: usize,
+    /// Sessions that ended.
+    pub sessions: Vec<String>,
+    /// Idle sessions that stay because a job of theirs runs.
+    pub with_jobs: Vec<String>,
+    /// Everything went: the directory that it lay in.
+    pub whole: Option<String>,
+    /// Executions of which it is not certain that all processes ended.
+    pub unsure: usize,
+    /// Names in the state directory that could not be removed.
+    pub left: Option<String>,
+    /// Our own connections to the host that were ended.
+    pub connections: usize,
 }
 
 /// How an execution stands.

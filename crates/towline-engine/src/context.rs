@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use towline_base::SessionName;
+pub use towline_proto::request::Keeping;
 
 /// What surrounds one call.
 #[derive(Clone)]
@@ -50,6 +51,8 @@ pub struct Settings {
     pub reach: Way,
     /// Told of every event after it was written.
     pub on_event: Option<crate::events::Sink>,
+    /// What hosts keep of executions and sessions, and for how long.
+    pub keeping: Keeping,
 }
 
 /// How hosts are reached.

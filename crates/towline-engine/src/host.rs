@@ -16,7 +16,7 @@ use towline_proto::request::Which;
 
 use crate::action::{Bash, Connect, OnTimeout, Place, Stderr};
 use crate::answer::{Answer, Body, JobLine, State};
-use crate::context::Context;
+use crate::context::{Context, Keeping};
 use crate::events::Witness;
 use crate::execution;
 use crate::files::ToolLine;
@@ -46,6 +46,7 @@ pub(crate) struct Host {
     /// Directory that the conversation's session begins in, and whether it was taken there.
     begin_in: Option<String>,
     begun: OnceCell<()>,
+    keeping: Keeping,
 }
 
 /// What an earlier towline of this conversation left on the host.
@@ -77,7 +78,7 @@ impl ToolLine for InSession<'_> {
 }
 
 impl Host {
-    pub(crate) fn new(alias: HostAlias, line: LineDriver, begin_in: Option<String>) -> Self {
+    pub(crate) fn new(alias: HostAlias, line: LineDriver, begin_in: Option<String>, keeping: Keeping) -> Self {
         Self {
             alias,
             line,
@@ -85,6 +86,7 @@ impl Host {
             answered: Mutex::new(Vec::new()),
             begin_in,
             begun: OnceCell::new(),
+            keeping,
         }
     }
 
@@ -106,10 +108,11 @@ impl Host {
     /// Lets expire on the host what is old, once, when the first calls are over; only if the host is still connected then.
     fn sweep_later(&self) {
         let line = self.line.downgrade();
+        let keeping = self.keeping;
         tokio::spawn(async move {
             tokio::time::sleep(SWEEP_AFTER).await;
             if let Some(line) = line.upgrade().filter(|line| line.hello().is_some()) {
-                let _ = line.call(Request::Sweep, SWEEP_WAIT).await;
+                let _ = line.call(Request::Sweep(keeping), SWEEP_WAIT).await;
             }
         });
     }
@@ -139,6 +142,11 @@ impl Host {
         if matches!(*news, News::NotAsked) {
             let line = self.line.clone();
             self.sweep_later();
+            if self.keeping != Keeping::default() {
+                // Nothing waits for it: what begins in this very moment goes by the bounds of before.
+                let (line, keeping) = (self.line.clone(), self.keeping);
+                tokio::spawn(async move { line.call(Request::Bound(keeping), SESSION_WAIT).await });
+            }
             *news = News::Asked(tokio::spawn(async move { line.call(Request::Jobs(Which::Open), SESSION_WAIT).await }));
         }
     }

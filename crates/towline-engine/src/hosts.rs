@@ -14,12 +14,13 @@ use towline_proto::Request;
 use towline_proto::recovery::Timing;
 use towline_transport::{ConnectOptions, Destination, LocalTransport, SshSettings, SshTransport, Transport};
 
-use crate::action::{Connect, Disconnect};
-use crate::answer::{Answer, Body};
-use crate::context::{Settings, Way};
+use crate::action::{Clean, Connect, Disconnect};
+use crate::answer::{Answer, Body, Removed};
+use crate::context::{Keeping, Settings, Way};
 use crate::dial::Dialler;
 use crate::events::{Event, Events, Kind};
 use crate::host::Host;
+use crate::keeping;
 use crate::line::{LineDriver, News};
 use crate::output::body_of;
 
@@ -36,6 +37,7 @@ pub(crate) struct Hosts {
     known: Mutex<BTreeMap<HostAlias, Known>>,
     begin_in: Option<String>,
     events: Events,
+    keeping: Keeping,
 }
 
 struct Known {
@@ -46,6 +48,7 @@ struct Known {
 impl Hosts {
     pub(crate) fn new(settings: Settings, timing: Timing, events: Events) -> Self {
         let begin_in = settings.cwd.clone();
+        let keeping = settings.keeping;
         let transport = match settings.reach {
             Way::Ssh => {
                 let mut ssh = SshSettings::new(settings.ssh, settings.state_dir).with_environment();
@@ -54,7 +57,7 @@ impl Hosts {
             }
             Way::Local { home, env } => Transport::Local(LocalTransport::new(home, env)),
         };
-        Self { transport, timing, known: Mutex::default(), begin_in, events }
+        Self { transport, timing, known: Mutex::default(), begin_in, events, keeping }
     }
 
     /// The host of this name.
@@ -92,7 +95,7 @@ impl Hosts {
         let (events, alias) = (self.events.clone(), name.clone());
         let news = move |news| events.write(link_event(&alias, &news));
         let line = LineDriver::start(Dialler::new(self.transport.clone(), destination.clone()), self.timing, news);
-        let host = Arc::new(Host::new(name.clone(), line, self.begin_in.clone()));
+        let host = Arc::new(Host::new(name.clone(), line, self.begin_in.clone(), self.keeping));
         known.insert(name.clone(), Known { host: host.clone(), destination });
         Ok(host)
     }
@@ -139,15 +142,38 @@ impl Hosts {
             let _ = write!(text, "Session {session} {said}");
             return Ok(Answer { body: Body::Text(text), notes: Vec::new() });
         }
-        host.line.release();
-        let destination = self.lock().get(alias).map(|known| known.destination.clone());
         let _ = write!(text, "Disconnected from {alias}. Sessions and running commands go on there.");
-        if let (Transport::Ssh(ssh), Some(destination), true) = (&self.transport, destination, what.end) {
-            let count = ssh.end_master(&destination, Instant::now() + END_WAIT).await?;
+        if let Some(count) = self.let_go(alias, host, what.end).await? {
             let _ = write!(text, " Shared connections ended: {count}.");
         }
-        self.lock().remove(alias);
         Ok(Answer { body: Body::Text(text), notes: Vec::new() })
+    }
+
+    /// Lets go of a host's line; with `end`, also ends our own connections to it, and tells how many there were.
+    async fn let_go(&self, alias: &HostAlias, host: &Host, end: bool) -> Result<Option<usize>, Failure> {
+        host.line.release();
+        let destination = self.lock().get(alias).map(|known| known.destination.clone());
+        let ended = match (&self.transport, destination) {
+            (Transport::Ssh(ssh), Some(destination)) if end => Some(ssh.end_master(&destination, Instant::now() + END_WAIT).await?),
+            (Transport::Ssh(_) | Transport::Local(_), _) => None,
+        };
+        self.lock().remove(alias);
+        Ok(ended)
+    }
+
+    /// Lists or removes what is kept on a host. Where all went, the line over which it was asked has nothing left to stand on, and
+    /// goes, too.
+    pub(crate) async fn clean(&self, alias: &HostAlias, host: &Host, what: Clean) -> Result<Answer, Failure> {
+        let body = match what {
+            Clean::List => Body::Kept(keeping::list(&host.line).await?),
+            Clean::Finished => Body::Removed(keeping::remove_finished(&host.line, self.keeping).await?),
+            Clean::Everything => {
+                let removed = keeping::remove_everything(&host.line).await?;
+                let connections = self.let_go(alias, host, true).await?.unwrap_or_default();
+                Body::Removed(Removed { connections, ..removed })
+            }
+        };
+        Ok(Answer { body, notes: Vec::new() })
     }
 
     pub(crate) async fn close(&self) {

@@ -12,6 +12,7 @@ mod execution;
 mod files;
 mod host;
 mod hosts;
+mod keeping;
 mod line;
 mod live;
 mod notes;
@@ -30,7 +31,7 @@ pub use answer::{Answer, Body};
 pub use towline_policy::{Reach, Rules};
 pub use towline_proto::recovery::Timing;
 
-pub use context::{Context, Progress, Settings, Way};
+pub use context::{Context, Keeping, Progress, Settings, Way};
 
 use crate::action::Connect;
 use crate::answer::State;
@@ -150,6 +151,9 @@ impl Inner {
         } else {
             (alias.clone(), self.hosts.get(&alias)?)
         };
+        if let Action::Clean(what) = call.action {
+            return self.hosts.clean(&alias, &host, what).await;
+        }
         drop(host.acknowledge());
         host.ask_for_news().await;
         host.begin(session, context).await?;
@@ -194,6 +198,7 @@ impl Inner {
                 Action::Grep(grep) => files::search::grep(&tools, &grep).await,
                 Action::Hosts => Ok(self.hosts.tell()),
                 Action::Connect(connect) => host::connect(host, session, &connect, context).await,
+                Action::Clean(what) => self.hosts.clean(alias, host, what).await,
                 Action::Disconnect(disconnect) => self.hosts.disconnect(alias, host, named, disconnect).await,
             }
         };
@@ -235,6 +240,8 @@ fn finished(body: &Body) -> Option<&towline_base::Handle> {
         | Body::Stats(_)
         | Body::Listing(_)
         | Body::Found(_)
-        | Body::Text(_) => None,
+        | Body::Text(_)
+        | Body::Kept(_)
+        | Body::Removed(_) => None,
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use towline_base::Failure;
 use towline_policy::Effect;
 
-use crate::action::Action;
+use crate::action::{Action, Clean};
 use crate::answer::{Answer, Body, FileContent, FileFailure, FileView, How, State, Written};
 
 impl Action {
@@ -34,16 +34,18 @@ impl Action {
             Self::Hosts => "Hosts",
             Self::Connect(_) => "Connect",
             Self::Disconnect(_) => "Disconnect",
+            Self::Clean(_) => "Clean",
         }
     }
 
     /// What it does to a host.
     pub(crate) fn effect(&self) -> Effect {
         match self {
-            Self::Bash(_) | Self::JobStop(_) => Effect::Run,
+            Self::Bash(_) | Self::JobStop(_) | Self::Clean(Clean::Everything) => Effect::Run,
             Self::Write(_) | Self::Edit(_) => Effect::Change,
-            Self::Connect(_) | Self::Disconnect(_) => Effect::Manage,
-            Self::Jobs
+            Self::Connect(_) | Self::Disconnect(_) | Self::Clean(Clean::Finished) => Effect::Manage,
+            Self::Clean(Clean::List)
+            | Self::Jobs
             | Self::JobOutput(_)
             | Self::Read(_)
             | Self::MultiRead(_)
@@ -72,6 +74,12 @@ pub(crate) fn of_action(action: &Action) -> String {
         Action::Glob(glob) => glob.pattern.clone(),
         Action::Grep(grep) => grep.pattern.clone(),
         Action::Connect(connect) => connect.label.clone().unwrap_or_default(),
+        Action::Clean(what) => match what {
+            Clean::List => "list",
+            Clean::Finished => "finished",
+            Clean::Everything => "everything",
+        }
+        .to_owned(),
         Action::Disconnect(what) => if what.end { "end" } else { "" }.to_owned(),
     }
 }
@@ -107,6 +115,11 @@ fn of_body(body: &Body) -> String {
         }
         Body::Found(text) => of_found(text),
         Body::Text(text) => text.lines().next().unwrap_or_default().to_owned(),
+        Body::Kept(kept) => format!("{} executions, {} sessions, {} KiB", kept.executions, kept.sessions.len(), kept.kib),
+        Body::Removed(removed) => match &removed.whole {
+            Some(root) => format!("{root} was removed"),
+            None => format!("{} outcomes and {} sessions were removed", removed.executions, removed.sessions.len()),
+        },
     }
 }
 

@@ -29,6 +29,7 @@ pub const HOST_PARTS: &[(&str, &str)] = &[
     ("lane", include_str!("sh/lane.sh")),
     ("jobs", include_str!("sh/jobs.sh")),
     ("sweep", include_str!("sh/sweep.sh")),
+    ("clean", include_str!("sh/clean.sh")),
 ];
 
 /// Where the program begins once all of it is read.

@@ -48,7 +48,8 @@ fn again(request: &Request) -> Again {
         | Request::Session(_)
         | Request::End(_)
         | Request::Facts
-        | Request::Sweep
+        | Request::Sweep(_)
+        | Request::Bound(_)
         | Request::Clean(_) => Again::Harmless,
         Request::Tool(_, call) if LOOKING_TOOLS.contains(&call.tool) => Again::Harmless,
         Request::Tool(..) => Again::Never,
@@ -506,7 +507,8 @@ fn awaited(request: &Request) -> Option<&str> {
         | Request::End(_)
         | Request::Facts
         | Request::Tool(..)
-        | Request::Sweep
+        | Request::Sweep(_)
+        | Request::Bound(_)
         | Request::Clean(_) => None,
     }
 }

@@ -40,8 +40,10 @@ pub enum Request {
     Facts,
     /// A file tool, in a session's directory.
     Tool(SessionName, ToolCall),
-    /// To let expire on the host what the limits say.
-    Sweep,
+    /// To let expire on the host what is beyond these bounds.
+    Sweep(Keeping),
+    /// To keep the output of what runs within these bounds; where nothing is said, the defaults hold.
+    Bound(Keeping),
     /// To list, or to remove, what is kept on the host.
     Clean(Clean),
 }
@@ -55,13 +57,43 @@ pub enum Which {
     All,
 }
 
+/// What a host keeps, and for how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Keeping {
+    /// Days for an outcome that was read; 0 lets it go with the next look.
+    pub read_days: u32,
+    /// Days for an outcome that nobody read.
+    pub unread_days: u32,
+    /// Outcomes at the most.
+    pub outcomes: u32,
+    /// KiB of output at the most, of all executions of this user on the host.
+    pub output_kib: u32,
+    /// KiB of output at the most, of one execution: half of it from the beginning, half from the end.
+    pub execution_kib: u32,
+    /// Days after which a session without a command ends.
+    pub idle_days: u32,
+}
+
+impl Default for Keeping {
+    fn default() -> Self {
+        Self {
+            read_days: limits::KEEP_READ_DAYS,
+            unread_days: limits::KEEP_UNREAD_DAYS,
+            outcomes: limits::KEEP_OUTCOMES,
+            output_kib: limits::KEEP_OUTPUT_KIB,
+            execution_kib: limits::KEEP_EXECUTION_KIB,
+            idle_days: limits::IDLE_SESSION_DAYS,
+        }
+    }
+}
+
 /// What to do with what is kept on the host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Clean {
     /// Tell it.
     List,
-    /// Remove what is over and read.
-    Finished,
+    /// Remove what is over and read or expired, and end sessions without a command for these seconds.
+    Finished(Keeping, u64),
     /// Remove everything, and end what runs.
     All,
 }
@@ -137,6 +169,13 @@ fn lines(number: u64, op: &str, arguments: &[&[u8]], payload: &[u8]) -> Vec<u8> 
     out
 }
 
+/// A request whose arguments are a word, perhaps, and numbers.
+fn numbers(number: u64, op: &str, word: Option<&str>, values: &[u64]) -> Vec<u8> {
+    let words: Vec<String> = word.map(str::to_owned).into_iter().chain(values.iter().map(u64::to_string)).collect();
+    let words: Vec<&[u8]> = words.iter().map(String::as_bytes).collect();
+    lines(number, op, &words, &[])
+}
+
 impl Request {
     /// The bytes that ask it, under this number.
     #[must_use]
@@ -167,25 +206,21 @@ impl Request {
                 words.extend(call.args.iter().map(Vec::as_slice));
                 lines(number, "tool", &words, &call.payload)
             }
-            Self::Sweep => {
-                let bounds = [
-                    limits::KEEP_READ_DAYS,
-                    limits::KEEP_UNREAD_DAYS,
-                    limits::KEEP_OUTCOMES,
-                    limits::KEEP_OUTPUT_KIB,
-                    limits::IDLE_SESSION_DAYS,
-                ]
-                .map(|bound| bound.to_string());
-                lines(number, "sweep", &bounds.each_ref().map(String::as_bytes), &[])
+            Self::Sweep(keeping) => {
+                let Keeping { read_days, unread_days, outcomes, output_kib, execution_kib: _, idle_days } = *keeping;
+                numbers(
+                    number,
+                    "sweep",
+                    None,
+                    &[read_days.into(), unread_days.into(), outcomes.into(), output_kib.into(), idle_days.into()],
+                )
             }
-            Self::Clean(what) => {
-                let what: &[u8] = match what {
-                    Clean::List => b"list",
-                    Clean::Finished => b"finished",
-                    Clean::All => b"all",
-                };
-                lines(number, "clean", &[what], &[])
+            Self::Bound(keeping) => numbers(number, "bound", None, &[keeping.execution_kib.into(), keeping.output_kib.into()]),
+            Self::Clean(Clean::List) => lines(number, "clean", &[b"list"], &[]),
+            Self::Clean(Clean::Finished(keeping, idle)) => {
+                numbers(number, "clean", Some("finished"), &[*idle, keeping.read_days.into(), keeping.unread_days.into()])
             }
+            Self::Clean(Clean::All) => lines(number, "clean", &[b"all"], &[]),
         }
     }
 }

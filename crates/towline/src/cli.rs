@@ -62,6 +62,9 @@ pub(crate) enum Command {
         /// The host, as ssh knows it
         host: String,
     },
+    /// List what towline keeps on a host, and remove it
+    #[command(long_about = CLEAN)]
+    Clean(Clean),
     /// Print the completions for a shell
     Completions {
         /// The shell
@@ -89,6 +92,29 @@ killed. Only Ctrl-C ends it, with all its processes.
 
 Standard output and standard error are passed on byte by byte, and live. On a terminal, control characters are \
 written \\xHH unless --raw is given.";
+
+const CLEAN: &str = "\
+List what towline keeps on a host, and remove it.
+
+Without --all, outcomes go that were read or are older than a week, and sessions that had no command for an hour. With --all \
+everything goes, to the last byte: running commands and live sessions are ended, also those of other conversations, and towline's \
+own connection to the host, too. What will go is listed before.";
+
+/// Options of `towline clean`.
+#[derive(Debug, Args)]
+pub(crate) struct Clean {
+    /// The host, as ssh knows it
+    pub(crate) host: String,
+    /// Remove everything, what runs included
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Do not ask
+    #[arg(long, short)]
+    pub(crate) yes: bool,
+    /// Only list what is kept
+    #[arg(long, conflicts_with = "yes")]
+    pub(crate) dry_run: bool,
+}
 
 /// Options of `towline mcp`.
 #[derive(Debug, Args)]

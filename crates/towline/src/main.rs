@@ -4,6 +4,7 @@
 //! codes as the help tells them. Leaves out: what the tools do (towline-engine) and what agents see (towline-mcp).
 
 mod check;
+mod clean;
 mod cli;
 mod follow;
 mod mcp;
@@ -39,7 +40,7 @@ fn dispatch(cli: Cli) -> Result<u8, Failure> {
         Command::Completions { shell } => Printer::bytes(&reference::completions(*shell)),
         Command::Man { subcommand } => Printer::bytes(&reference::man(subcommand.as_deref())?),
         Command::Reference { page } => Printer::bytes(reference::page(*page).as_bytes()),
-        Command::Mcp(_) | Command::Run(_) | Command::Check { .. } | Command::Hosts | Command::Jobs { .. } => within_runtime(cli),
+        Command::Mcp(_) | Command::Run(_) | Command::Check { .. } | Command::Hosts | Command::Jobs { .. } | Command::Clean(_) => within_runtime(cli),
     }
 }
 
@@ -52,6 +53,7 @@ fn within_runtime(cli: Cli) -> Result<u8, Failure> {
             Command::Run(options) => Box::pin(run::command(&setup::engine(&common, None)?, options)).await,
             Command::Check { host } => check::command(&setup::engine(&common, None)?, &host).await,
             Command::Hosts => small::hosts(&setup::engine(&common, None)?).await,
+            Command::Clean(options) => clean::command(&setup::engine(&common, None)?, options).await,
             Command::Jobs { host } => small::jobs(&setup::engine(&common, None)?, &host).await,
             Command::Completions { .. } | Command::Man { .. } | Command::Reference { .. } => Ok(0),
         }

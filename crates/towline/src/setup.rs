@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use tokio_util::sync::CancellationToken;
 use towline_base::env::{self, Variable};
 use towline_base::{Code, Failure, HostAlias, SessionName};
-use towline_engine::{Action, Call, Context, Engine, Rules, Settings, Way};
+use towline_engine::{Action, Call, Context, Engine, Keeping, Rules, Settings, Way};
 use towline_mcp::{Conversation, Origin};
 
 use crate::cli::Common;
@@ -38,6 +38,7 @@ pub(crate) fn engine(common: &Common, cwd: Option<String>) -> Result<Engine, Fai
         rules: Rules::default(),
         reach: Way::default(),
         on_event: None,
+        keeping: Keeping::default(),
     }))
 }
 

@@ -68,6 +68,7 @@ impl Rig {
             rules: towline_engine::Rules::default(),
             reach: Way::Ssh,
             on_event: None,
+            keeping: towline_engine::Keeping::default(),
         }
     }
 

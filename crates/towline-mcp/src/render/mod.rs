@@ -5,6 +5,7 @@
 //! backslashes) is set off by one more backslash. Leaves out: MCP's types.
 
 mod files;
+mod kept;
 mod output;
 mod words;
 
@@ -62,6 +63,7 @@ impl Question {
             | Action::Grep(_)
             | Action::Hosts
             | Action::Connect(_)
+            | Action::Clean(_)
             | Action::Disconnect(_) => Self::Other,
         }
     }
@@ -92,6 +94,8 @@ pub fn answer(question: &Question, answer: &Answer) -> Result<Vec<Block>, Failur
             let (text, marked) = towline_base::visible::to_text(text.as_bytes());
             noted_marks(output::set_off(&text), marked, notes)
         }
+        Body::Kept(kept) => noted(kept::list(kept), notes),
+        Body::Removed(removed) => noted(kept::removed(removed), notes),
     };
     Ok(vec![Block::Text(text)])
 }

@@ -52,9 +52,9 @@ tl_now() {
 }
 
 # tl_birth PID: sets tl_v to the start time of a live process; to nothing if it is gone or a zombie; to ? where only
-# that it lives can be told. Also sets tl_parent and tl_leader (session id) where /proc tells them.
+# that it lives can be told. Also sets tl_parent, tl_leader (session id) and tl_phase (T if it is stopped) where /proc tells them.
 tl_birth() {
-  tl_v='' tl_parent='' tl_leader=''
+  tl_v='' tl_parent='' tl_leader='' tl_phase=''
   case $1 in '' | *[!0-9]*) return 0 ;; esac
   if [ -r /proc/self/stat ]; then
     { IFS='' read -r tl_line </proc/"$1"/stat; } 2>/dev/null || return 0
@@ -70,8 +70,8 @@ tl_fields() {
   set -- $1
   IFS=$TL_IFS
   case $1 in Z | X) return 0 ;; esac
-  # shellcheck disable=SC2034 # read by tl_tree
-  tl_parent=$2 tl_leader=$4
+  # shellcheck disable=SC2034 # read by who ends processes
+  tl_phase=$1 tl_parent=$2 tl_leader=$4
   shift 19
   tl_v=$1
 }

@@ -117,11 +117,24 @@ tl_lane_end() {
     tl_unlock
     tl_n=$((tl_n + 1))
   done
-  rm -rf "$TL_TMP"
-  if [ -d "$TL_ROOT/x" ]; then return 0; fi
+  # A worker may be about to write a last file.
+  tl_n=0
+  while ! rm -rf "$TL_TMP" && [ "$tl_n" -lt 40 ]; do
+    tl_n=$((tl_n + 1))
+    tl_nap
+  done
+  if [ ! -d "$TL_ROOT/x" ]; then tl_leave_place; fi
+}
+
+# tl_leave_place: all was removed: the directories go that were made for it. Several lanes may do this side by side: each step is
+# done by one of them, and what it was can be seen by all.
+tl_leave_place() {
   tl_above=${TL_ROOT%/towline/v1/*} tl_made=''
   if [ -s "$tl_above/towline/made" ]; then IFS='' read -r tl_made <"$tl_above/towline/made"; fi
-  rmdir "$TL_ROOT/l" "$TL_ROOT" "$tl_above/towline/v1" || return 0
+  rmdir "$TL_ROOT/l"
+  rmdir "$TL_ROOT"
+  rmdir "$tl_above/towline/v1"
+  if [ -e "$tl_above/towline/v1" ]; then return 0; fi
   rm -f "$tl_above/towline/made"
   rmdir "$tl_above/towline"
   while [ -n "$tl_made" ] && [ "${#tl_above}" -ge "${#tl_made}" ]; do
@@ -192,7 +205,18 @@ tl_work() {
     end) tl_session_end "$2" >"$tl_body_file" 2>/dev/null ;;
     facts) tl_facts >"$tl_body_file" 2>/dev/null ;;
     sweep) tl_sweep "$2" "$3" "$4" "$5" "$6" >"$tl_body_file" 2>/dev/null ;;
-    clean) tl_clean "$2" >"$tl_body_file" 2>/dev/null ;;
+    bound) printf '%s %s .\n' "$2" "$3" >"$TL_TMP/keep" && mv "$TL_TMP/keep" "$TL_ROOT/keep" ;;
+    clean)
+      if [ "$2" = all ]; then
+        # Nothing is left that a reply could be kept in.
+        tl_clean_all >/dev/null
+        tl_frame b "$TL_REQ" "$tl_v"
+        tl_frame r "$TL_REQ" 0
+        return 0
+      fi
+      shift
+      tl_clean "$@" >"$tl_body_file" 2>/dev/null
+      ;;
     *) false ;;
   esac
   tl_reply "$TL_REQ" "$?" "$tl_body_file"

@@ -6,9 +6,17 @@
 #
 # Spool: NAME holds the first bytes; past TL_HEAD_CAP the newest bytes go to NAME.<offset>, where only the last
 # complete piece and the one being written are kept. What lies between was dropped, and its size follows from the names.
+# Where all spools together are beyond TL_HOST_KIB, or the file system has little left, every spool that grows goes on with
+# pieces of TL_LITTLE: what many print at once fills nothing either.
 
-TL_HEAD_CAP=16777216
-TL_PIECE_CAP=8388608
+TL_LITTLE=262144
+
+# tl_bounds: the bounds, as whoever works on this host last said them (file keep: KiB of one execution, KiB of all).
+tl_bounds() {
+  tl_1=32768 TL_HOST_KIB=524288
+  if [ -r "$TL_ROOT/keep" ]; then IFS=' ' read -r tl_1 TL_HOST_KIB tl_rest <"$TL_ROOT/keep"; fi
+  TL_HEAD_CAP=$((tl_1 * 512)) TL_PIECE_CAP=$((tl_1 * 256))
+}
 
 # tl_drain SPOOL: moves what is in the pipe, fd 4, by builtins alone; false if it is more than a few short pieces, or if
 # somebody still holds the pipe (then tl_held is set). Only for a shell whose read knows -t, -d and -n.
@@ -31,13 +39,47 @@ tl_drain() {
   return 1
 }
 
-# tl_move FILE: moves up to 64 reads of at most 64 KiB from stdin to the end of FILE. False at the end of input, and if FILE
+# tl_move FILE: moves up to tl_reads reads of at most 64 KiB from stdin to the end of FILE. False at the end of input, and if FILE
 # takes no more: then tl_full is set.
 tl_move() {
-  tl_v=$(LC_ALL=C dd bs=65536 count=64 2>&1 >>"$1") || tl_full=full
+  tl_v=$(LC_ALL=C dd bs=65536 count="$tl_reads" 2>&1 >>"$1") || tl_full=full
   tl_v=${tl_v%% records in*}
   tl_v=${tl_v##*[!0-9+]}
-  [ "$((${tl_v%%+*} + ${tl_v#*+}))" -eq 64 ] 2>/dev/null && [ -z "$tl_full" ]
+  [ "$((${tl_v%%+*} + ${tl_v#*+}))" -eq "$tl_reads" ] 2>/dev/null && [ -z "$tl_full" ]
+}
+
+# tl_crowded: whether there is no room for more than the ends of what comes. Looks the less often, the more room there is.
+tl_crowded() {
+  tl_looks=$((tl_looks - 1))
+  if [ "$tl_looks" -le 0 ]; then tl_look_around; fi
+  [ -n "$tl_crowd" ]
+}
+tl_look_around() {
+  tl_room=$(cd "$TL_ROOT/o" && { du -sk . && df -Pk .; } | awk -v most="$TL_HOST_KIB" '
+    NR == 1 { room = most - $1 }
+    END {
+      # Size and what is left stand before the field with the per cent.
+      for (i = NF; i > 3 && $i !~ /^[0-9]+%$/; i--);
+      if (i > 3) {
+        spare = $(i - 3) / 10
+        left = $(i - 1) - (spare > 262144 ? 262144 : spare)
+        if (left < room) room = left
+      }
+      print int(room)
+    }')
+  tl_crowd='' tl_reads=64 tl_looks=$((${tl_room:-0} / 65536))
+  if [ "$tl_looks" -gt 4 ]; then tl_looks=4; fi
+  if [ "$tl_looks" -lt 2 ]; then tl_reads=8; fi
+  if [ "${tl_room:-1}" -le 0 ]; then
+    if [ -z "$tl_swept" ]; then
+      # What was read already makes room, once.
+      # shellcheck disable=SC2086 # the shell may be several words
+      tl_swept=1 && $TL_SELF "$TL_PROGRAM.host" room "$TL_ROOT" "$TL_PROGRAM" "$TL_BOOT" "$TL_HOST_KIB" </dev/null >/dev/null 2>&1
+      tl_look_around
+    else
+      tl_crowd=1 tl_reads=4 tl_looks=16
+    fi
+  fi
 }
 
 # tl_size FILE: sets tl_v to its size in bytes.
@@ -49,10 +91,10 @@ tl_size() {
 # tl_pump SPOOL FIFO WORDS: until every writer of stdin is gone; then tells WORDS to FIFO. Where the disk is full the rest is
 # read and thrown away, so that the command goes on, and the words end in `full`.
 tl_pump() {
-  tl_full='' tl_v=0
+  tl_full='' tl_v=0 tl_crowd='' tl_swept='' tl_looks=0 tl_reads=16
+  tl_bounds
   while tl_move "$1"; do
-    tl_size "$1"
-    if [ "$tl_v" -ge "$TL_HEAD_CAP" ]; then tl_pump_ring "$1" && break; fi
+    if tl_crowded || { tl_size "$1" && [ "$tl_v" -ge "$TL_HEAD_CAP" ]; }; then tl_pump_ring "$1" && break; fi
   done
   if [ -n "$tl_full" ]; then cat >/dev/null; fi
   tl_say "$2" "$3 $tl_full"
@@ -60,15 +102,18 @@ tl_pump() {
 
 # tl_pump_ring SPOOL: what comes after the first bytes: pieces, of which the last whole one and the newest are kept.
 tl_pump_ring() {
+  tl_size "$1"
   tl_at=$tl_v tl_old=''
   while :; do
     tl_newest=$1.$tl_at
     while :; do
       tl_move "$tl_newest" || return 0
       tl_size "$tl_newest"
-      if [ "$tl_v" -ge "$TL_PIECE_CAP" ]; then break; fi
+      tl_piece_size=$tl_v tl_cap=$TL_PIECE_CAP
+      if tl_crowded; then tl_cap=$TL_LITTLE; fi
+      if [ "$tl_piece_size" -ge "$tl_cap" ]; then break; fi
     done
-    tl_at=$((tl_at + tl_v))
+    tl_at=$((tl_at + tl_piece_size))
     if [ -n "$tl_old" ]; then rm -f "$tl_old"; fi
     tl_old=$tl_newest
   done

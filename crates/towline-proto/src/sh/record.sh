@@ -75,7 +75,7 @@ tl_judge() {
     if [ -n "$tl_live" ]; then return 0; fi
     if [ -z "$tl_raw" ] && tl_alive "$tl_shell" "$tl_start"; then return 0; fi
     # Whoever waited for the shell may be about to write what it saw.
-    if [ -z "$tl_raw" ]; then tl_nap; fi
+    if [ -z "$tl_raw" ]; then tl_await_word "$1"; fi
     tl_read_record "$1"
     if [ "$tl_state" != running ]; then return 0; fi
   fi
@@ -89,6 +89,22 @@ tl_judge() {
   else
     tl_state='lost reboot'
   fi
+}
+
+# tl_await_word HANDLE: its shell is gone: gives whoever waited for it the time to say how it ended.
+tl_await_word() {
+  tl_v=${tl_b_rest#* * }
+  tl_u=$TL_ROOT/s/$tl_name/u.${tl_v%% *} tl_tries=0
+  while [ "$tl_tries" -lt 200 ] && [ -z "$tl_raw" ] && tl_waited_for "$tl_u"; do
+    tl_tries=$((tl_tries + 1))
+    tl_nap
+    tl_read_record "$1"
+  done
+}
+tl_waited_for() {
+  tl_w_pid=''
+  { IFS=' ' read -r tl_rest tl_rest tl_w_pid tl_w_start tl_rest <"$1"; } 2>/dev/null
+  tl_alive "$tl_w_pid" "$tl_w_start"
 }
 
 # tl_supervisor DIR: sets tl_live to the number of that session's live supervisor, or to nothing.

@@ -12,6 +12,11 @@ tl_run() {
     # Another lane may be faster, or the disk may be full: what is there afterwards tells.
     tl_create "$TL_ROOT/x/$1" "$2 $3 $4 $6- $7 $5 $TL_LANE_ID .$tl_nl$8" || tl_run_again "$@" || return 0
   fi
+  # The index gets the beginning of the command, so that a list needs no look at the record; before it begins, so that whatever ran
+  # is in it.
+  tl_line=$8
+  case $6 in *p*) IFS='' read -r tl_line <"$TL_ROOT/a/$2.x" ;; esac
+  printf '+ %s %s %.200s\n' "$1" "$4" "$tl_line" >>"$TL_ROOT/index"
   case $5 in s) tl_word=x ;; *) tl_word=n ;; esac
   # Mostly it is the session of the call before, and its supervisor still lives.
   if [ "$4" != "${tl_known-}" ] || [ -z "$tl_live" ] || ! tl_alive "$tl_s_pid" "$tl_s_start"; then
@@ -19,10 +24,6 @@ tl_run() {
     tl_known=$4
   fi
   if [ -z "$tl_live" ] || ! tl_say "$TL_ROOT/s/$4/in" "$tl_word $1"; then tl_start "$1" "$4" "$5" & fi
-  # The index gets the beginning of the command, so that a list needs no look at the record.
-  tl_line=$8
-  case $6 in *p*) IFS='' read -r tl_line <"$TL_ROOT/a/$2.x" ;; esac
-  printf '+ %s %s %.200s\n' "$1" "$4" "$tl_line" >>"$TL_ROOT/index"
 }
 
 # tl_run_again: the record is there. True if it is this very request and it was not begun: then it is told again to begin, which
@@ -32,7 +33,11 @@ tl_run_again() {
     if [ "$tl_id" != "$2" ]; then tl_frame n "$1" taken && return 1; fi
     if [ "$tl_digest" != "$3" ]; then tl_frame n "$1" digest && return 1; fi
     if [ "$tl_state" != queued ]; then tl_wait "$1" && return 1; fi
-    if [ "$tl_lane" != "$TL_LANE_ID" ]; then tl_append "$TL_ROOT/w/$1" "$TL_LANE_ID"; fi
+    if [ "$tl_lane" = "$TL_LANE_ID" ]; then return 0; fi
+    # Whoever tells the end reads this list behind it: it is looked at again once this lane is in there.
+    tl_append "$TL_ROOT/w/$1" "$TL_LANE_ID"
+    tl_read_record "$1"
+    if [ "$tl_state" != queued ]; then tl_wait "$1" && return 1; fi
     return 0
   fi
   if tl_arguments "$@" && printf '%s\n' "$2 $3 $4 $6- $7 $5 $TL_LANE_ID .$tl_nl$8" 1<>"$TL_ROOT/x/$1" && tl_read_record "$1" && [ "$tl_id" = "$2" ]; then

@@ -36,11 +36,8 @@ tl_start_shell() {
     tl_rc=$? tl_by=''
     if [ -s "$tl_d/z.$tl_gen" ]; then tl_by=signal; fi
     rm -f "$tl_d/c.$tl_gen" "$tl_d/z.$tl_gen"
-    if tl_alive "$tl_pid" "$tl_birth_of_me"; then
-      tl_say "$tl_in" "z $tl_gen $tl_rc $tl_by"
-    else
-      tl_testify "$tl_rc" "$tl_by"
-    fi
+    if ! tl_alive "$tl_pid" "$tl_birth_of_me"; then tl_testify "$tl_rc" "$tl_by"; fi
+    tl_say "$tl_in" "z $tl_gen $tl_rc $tl_by"
   ) &
   if [ -z "$1" ] && [ -n "$tl_login" ]; then tl_after 10 "y $tl_gen" && tl_login_timer=$tl_v; fi
 }
@@ -53,8 +50,10 @@ tl_become_shell() {
   tl_own_pid
   tl_own=$tl_v
   tl_birth "$tl_own"
-  printf '%s %s .\n' "$tl_own" "$tl_v" >"$tl_d/u.$tl_gen"
-  tl_say "$tl_in" "u $tl_gen $tl_own $tl_v"
+  tl_own_start=$tl_v tl_w_pid=$tl_parent
+  tl_birth "$tl_w_pid"
+  printf '%s %s %s %s .\n' "$tl_own" "$tl_own_start" "${tl_w_pid:--}" "${tl_v:--}" >"$tl_d/u.$tl_gen"
+  tl_say "$tl_in" "u $tl_gen $tl_own $tl_own_start"
   if [ -n "$TL_USER_LC_ALL" ]; then LC_ALL=$TL_USER_LC_ALL; else unset LC_ALL; fi
   # shellcheck disable=SC2016 # expanded by the session's shell
   case ${TL_USER_SHELL##*/} in bash) tl_loader='eval "$(<"$1")"' ;; *) tl_loader='eval "$(cat -- "$1")"' ;; esac
@@ -151,19 +150,19 @@ tl_outcome_of_death() {
 # tl_testify STATUS SIGNALLED: the supervisor is lost and its shell ended: what the execution in it came to is left in its
 # record.
 tl_testify() {
-  if tl_whose "$tl_gen"; then
+  if tl_whose "$tl_gen" && [ -z "$tl_raw" ]; then
     tl_outcome_of_death "$tl_h" "$1" "$2"
     tl_append "$TL_ROOT/x/$tl_h" "d $tl_gen $tl_v - ? ."
   fi
 }
 
-# tl_whose GENERATION: sets tl_h to the handle of the execution without an end that the shell of this generation began.
+# tl_whose GENERATION: sets tl_h to the handle of the execution without an outcome that the shell of this generation began.
 tl_whose() {
   tl_h='' tl_o_pid=0 tl_o_start=0
   IFS=' ' read -r tl_o_pid tl_o_start tl_rest <"$tl_d/u.$1" || return 1
   # shellcheck disable=SC2013 # the names are our own, without white space
   for tl_f in $(grep -l -e "^b ${tl_d##*/} [^ ]* $tl_o_pid $tl_o_start " "$TL_ROOT"/x/* 2>/dev/null); do
-    if tl_read_record "${tl_f##*/}" && [ "$tl_state" = running ] && [ -z "$tl_raw" ] && [ "$tl_start" = "$tl_o_start" ]; then tl_h=${tl_f##*/}; fi
+    if tl_read_record "${tl_f##*/}" && [ "$tl_state" = running ] && [ "$tl_start" = "$tl_o_start" ] && [ "$tl_boot" = "$TL_BOOT" ]; then tl_h=${tl_f##*/}; fi
   done
   [ -n "$tl_h" ] && tl_read_record "$tl_h"
 }
@@ -212,25 +211,57 @@ tl_on_v() {
 }
 
 # tl_adopt: the supervisor before this one was lost. A command that still runs in its shell goes on as if it had been handed
-# over; its output is moved on if nobody does; a shell that only waits is told to leave.
+# over; its output is moved on if nobody does, and somebody looks whether its shell lives. One that ended without anybody who
+# told is told now; a shell that only waits is told to leave.
 tl_adopt() {
   for tl_f in "$tl_d"/u.*; do
     if [ ! -e "$tl_f" ]; then continue; fi
     tl_g=${tl_f##*.}
-    if tl_whose "$tl_g" && tl_alive "$tl_o_pid" "$tl_o_start"; then
-      tl_o_pipe=${tl_b_rest#* * * }
-      tl_o_pipe=${tl_o_pipe%% *} tl_o_pump=0 tl_o_start=0
-      if [ -r "$tl_d/$tl_o_pipe.m" ]; then IFS=' ' read -r tl_o_pump tl_o_start <"$tl_d/$tl_o_pipe.m"; fi
-      if ! tl_alive "$tl_o_pump" "$tl_o_start"; then
-        tl_start_pump "$tl_d/$tl_o_pipe" "$tl_spool" "e -"
-        tl_o_pump=$tl_v
-      fi
-      printf '%s %s %s %s %s - - .\n' "$tl_h" "$tl_spool" "$tl_o_pipe" "$tl_o_pump" "$tl_began" >"$tl_d/away.$tl_g"
-      tl_away="$tl_away $tl_g"
-    elif tl_alive "$tl_o_pid" "$tl_o_start"; then
-      tl_say "$tl_d/c.$tl_g" 'q q q'
+    if ! tl_whose "$tl_g"; then
+      if tl_alive "$tl_o_pid" "$tl_o_start"; then tl_say "$tl_d/c.$tl_g" 'q q q'; else rm -f "$tl_f"; fi
+      continue
     fi
+    tl_adopt_one
+    if [ -n "$tl_raw" ]; then tl_on_late "$tl_g" "$tl_raw"; else tl_watch "$tl_o_pid" "$tl_o_start"; fi
   done
+}
+tl_adopt_one() {
+  tl_o_pipe=${tl_b_rest#* * * }
+  tl_o_pipe=${tl_o_pipe%% *} tl_l_apart=-
+  tl_adopt_pump "$tl_o_pipe" "$tl_spool"
+  tl_l_pump=$tl_o_pump
+  case $tl_c_flags in *e*) tl_adopt_pump "$tl_o_pipe.e" "${tl_spool}e" && tl_l_apart=1 ;; esac
+  rm -f "$tl_d/late.$tl_g"
+  printf '%s %s %s %s %s %s %s .\n' "$tl_h" "$tl_spool" "$tl_o_pipe" "$tl_l_pump" "$tl_began" "$tl_l_apart" "$tl_o_pump" >"$tl_d/away.$tl_g"
+  tl_away="$tl_away $tl_g"
+}
+tl_adopt_pump() {
+  tl_o_pump=0 tl_p_start=0
+  if [ -r "$tl_d/$1.m" ]; then IFS=' ' read -r tl_o_pump tl_p_start <"$tl_d/$1.m"; fi
+  if ! tl_alive "$tl_o_pump" "$tl_p_start"; then
+    tl_start_pump "$tl_d/$1" "$2" "e -"
+    tl_o_pump=$tl_v
+  fi
+}
+
+# tl_watch SHELL START: of generation tl_g. Whoever waits for it tells its end; if nobody does, nobody can.
+tl_watch() {
+  (
+    tl_shut
+    tl_w_h=$tl_h
+    while tl_alive "$1" "$2"; do sleep 1; done
+    if tl_read_record "$tl_w_h" && [ "$tl_state" = running ] && [ -z "$tl_raw" ]; then tl_await_word "$tl_w_h"; fi
+    # Told twice is heard once.
+    tl_say "$tl_in" "w $tl_g"
+  ) &
+}
+
+# w GEN: the shell of a command that was taken over is gone.
+tl_on_w() {
+  if [ ! -s "$tl_d/away.$tl_1" ]; then return 0; fi
+  IFS=' ' read -r tl_h tl_rest <"$tl_d/away.$tl_1"
+  tl_read_record "$tl_h"
+  tl_on_late "$tl_1" "${tl_raw:-lost supervisor}"
 }
 
 # tl_begin_copies: executions beside the session, each in a copy of its state as it is now, under a supervisor of its own.

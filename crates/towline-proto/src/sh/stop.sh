@@ -2,17 +2,38 @@
 #
 # The tree is every process that descends from the session's shell and was born after the command began, and every one
 # that carries the command's mark in its environment (it may have left the tree). The shell is stopped first, so that it
-# goes on to nothing, and killed last, so that its supervisor sees the end when all else is over.
+# goes on to nothing, and killed last, so that its supervisor sees the end when all else is over. Only when it stands still
+# is it known whether the command is still the one that it runs.
 # A signal goes to one pid at a time, after its start time was compared; never to a group, never to a name.
 
-# tl_tree SHELL BEGAN HANDLE: sets tl_pids to the live processes of the tree without the shell: pid:start pairs.
-tl_tree() {
-  tl_pids='' tl_all='' tl_kin=" $1 "
+# tl_all_live: sets tl_all to every live process: pid:parent:start triples.
+tl_all_live() {
+  tl_all=''
   for tl_p in /proc/[0-9]*; do
     tl_p=${tl_p#/proc/}
     tl_birth "$tl_p"
     if [ -n "$tl_v" ]; then tl_all="$tl_all $tl_p:$tl_parent:$tl_v"; fi
   done
+}
+
+# tl_family PIDS: sets tl_pids to the live processes that descend from these: pid:start pairs.
+tl_family() {
+  tl_kin=" $1 " tl_pids='' tl_grown=1
+  tl_all_live
+  while [ -n "$tl_grown" ]; do
+    tl_grown=''
+    for tl_e in $tl_all; do
+      tl_p=${tl_e%%:*} tl_r=${tl_e#*:}
+      case $tl_kin in *" $tl_p "*) continue ;; esac
+      case $tl_kin in *" ${tl_r%%:*} "*) tl_kin="$tl_kin$tl_p " tl_pids="$tl_pids $tl_p:${tl_r#*:}" tl_grown=1 ;; esac
+    done
+  done
+}
+
+# tl_tree SHELL BEGAN HANDLE: sets tl_pids to the live processes of the tree without the shell: pid:start pairs.
+tl_tree() {
+  tl_pids='' tl_kin=" $1 "
+  tl_all_live
   # Parents come before children only by chance: look again until nothing is added.
   tl_grown=1
   while [ -n "$tl_grown" ]; do
@@ -28,8 +49,7 @@ tl_tree() {
       esac
     done
   done
-  # shellcheck disable=SC2013 # these names hold no white space
-  for tl_f in $(grep -l -s -F -e "TOWLINE_EXECUTION=$3" /proc/[0-9]*/environ); do
+  for tl_f in $(tl_marked "TOWLINE_EXECUTION=$3" /proc/[0-9]*/environ); do
     tl_p=${tl_f#/proc/} tl_p=${tl_p%/environ}
     case "$tl_kin $$ " in *" $tl_p "*) continue ;; esac
     tl_birth "$tl_p"
@@ -39,9 +59,26 @@ tl_tree() {
 
 # tl_earlier PID START BEGAN HANDLE: whether a child of the shell is the job of an earlier command.
 tl_earlier() {
-  if grep -q -s -F -e "TOWLINE_EXECUTION=$4" "/proc/$1/environ"; then return 1; fi
-  if grep -q -s -F -e "TOWLINE_EXECUTION=" "/proc/$1/environ"; then return 0; fi
+  if [ -n "$(tl_marked "TOWLINE_EXECUTION=$4" "/proc/$1/environ")" ]; then return 1; fi
+  if [ -n "$(tl_marked TOWLINE_EXECUTION= "/proc/$1/environ")" ]; then return 0; fi
   [ "$2" -lt "$3" ] 2>/dev/null
+}
+
+# tl_marked TEXT FILES: prints the files that hold the text. busybox's grep sees nothing behind a NUL.
+tl_marked() {
+  if [ -z "${tl_sees-}" ]; then
+    tl_sees=no
+    if printf 'a\0b\n' | grep -q -F -e b; then tl_sees=yes; fi
+  fi
+  tl_text=$1
+  shift
+  if [ "$tl_sees" = yes ]; then
+    grep -l -s -F -e "$tl_text" "$@"
+    return 0
+  fi
+  for tl_f in "$@"; do
+    if tr '\0' '\n' <"$tl_f" | grep -q -F -e "$tl_text"; then echo "$tl_f"; fi
+  done 2>/dev/null
 }
 
 # tl_signal SIGNAL: to each process of tl_pids that is still the one it was; counts them in tl_count.
@@ -62,15 +99,49 @@ tl_stop() {
   tl_read_record "$1"
   if [ "$tl_state" != running ] || [ -n "$tl_raw" ]; then echo 'done 0 1' && return 0; fi
   if [ "$tl_boot" != "$TL_BOOT" ] || ! tl_alive "$tl_shell" "$tl_start"; then echo 'gone 0 1' && return 0; fi
+  # Who is told to stop midway would leave the shell standing.
+  trap '' HUP INT PIPE TERM
+  tl_halt "$tl_shell" "$tl_start"
+  tl_read_record "$1"
+  if [ "$tl_state" != running ] || [ -n "$tl_raw" ]; then
+    tl_go_on "$tl_shell" "$tl_start"
+    echo 'done 0 1'
+    return 0
+  fi
   tl_append "$tl_x" "k $2 - - - - ."
   tl_stop_tree "$tl_shell" "$tl_start" "$tl_began" "$1" "$2"
   if [ -z "$tl_pids" ] && ! tl_alive "$tl_shell" "$tl_start"; then tl_v=1; else tl_v=0; fi
   echo "stopped $((tl_count + 1)) $tl_v"
 }
 
-# tl_stop_tree SHELL START BEGAN HANDLE SIGNAL: the signal, and two seconds later KILL; the shell itself last.
+# tl_halt SHELL START: returns when the shell stands still or is gone. A zsh that waits for it would let it go on, so that one
+# stands still first.
+tl_halt() {
+  tl_watcher='' tl_v=${tl_b_rest#* * }
+  if [ -n "${ZSH_VERSION-}" ] && tl_waited_for "$TL_ROOT/s/$tl_name/u.${tl_v%% *}"; then
+    tl_watcher=$tl_w_pid
+    kill -s STOP "$tl_watcher"
+    tl_stands "$tl_watcher"
+  fi
+  if tl_alive "$1" "$2"; then kill -s STOP "$1"; fi
+  tl_stands "$1"
+}
+tl_stands() {
+  tl_tries=0
+  while tl_birth "$1" && [ -n "$tl_v" ] && [ "$tl_phase" != T ] && [ "$tl_tries" -lt 40 ]; do
+    tl_tries=$((tl_tries + 1))
+    if [ "$tl_tries" -gt 5 ]; then tl_nap; fi
+    # Where the system does not tell, a moment has to do.
+    if [ -z "$tl_phase" ]; then tl_nap && return 0; fi
+  done
+}
+tl_go_on() {
+  if tl_alive "$1" "$2"; then kill -s CONT "$1"; fi
+  if [ -n "$tl_watcher" ]; then kill -s CONT "$tl_watcher"; fi
+}
+
+# tl_stop_tree SHELL START BEGAN HANDLE SIGNAL: the shell stands still; the signal, and two seconds later KILL; the shell itself last.
 tl_stop_tree() {
-  kill -s STOP "$1"
   tl_tree "$1" "$3" "$4"
   # Stopped first, all of them: none sees another's end and does or says something because of it.
   tl_signal STOP
@@ -81,14 +152,13 @@ tl_stop_tree() {
   tl_tries=0
   while tl_tree "$1" "$3" "$4" && [ -n "$tl_pids" ]; do
     tl_tries=$((tl_tries + 1))
-    # A zsh that waits for it lets it go on.
-    kill -s STOP "$1"
     if [ "$tl_tries" -eq 40 ]; then tl_signal KILL; fi
     if [ "$tl_tries" -gt 80 ]; then break; fi
     tl_nap
   done
   tl_count=$tl_keep
   if tl_alive "$1" "$2"; then kill -s KILL "$1"; fi
+  if [ -n "$tl_watcher" ]; then kill -s CONT "$tl_watcher"; fi
   tl_tries=0
   while tl_alive "$1" "$2" && [ "$tl_tries" -lt 40 ]; do
     tl_tries=$((tl_tries + 1))

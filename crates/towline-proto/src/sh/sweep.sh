@@ -1,27 +1,30 @@
-# Keeping house: what is over expires, what is bounded stays within its bounds, what nobody uses goes; and, when asked, all of
-# it goes. Nothing that runs is ever swept, and no record of another node or another user is ever seen here.
+# Keeping house: what is over expires, what is bounded stays within its bounds, what nobody uses goes. Nothing that runs is ever
+# swept, and no record of another node or another user is ever seen here.
 
 # tl_sweep READ_DAYS UNREAD_DAYS RECORDS SPOOL_KIB IDLE_DAYS: outcomes that were read, and those that were not, expire after
 # so many days; at most RECORDS of them and SPOOL_KIB of their output are kept, the oldest read ones going first, then the
 # oldest unread; a session without a command for IDLE_DAYS ends.
 tl_sweep() {
+  if ! tl_sweeping; then return 0; fi
+  tl_sweep_lanes
+  tl_sweep_sessions "$5"
+  tl_candidates "$1" "$2" | tl_over_bounds "$3" "$4" '' | tl_expire
+  if [ "$2" -gt 0 ]; then tl_sweep_files "$2"; else tl_sweep_files 1; fi
+  tl_sweep_index "$3"
+  rm -f "$TL_ROOT/sweeping"
+}
+
+# tl_sweeping: one at a time; but the one who began may be gone.
+tl_sweeping() {
   tl_own_pid
   tl_me=$tl_v
   tl_birth "$tl_me"
   tl_me="$tl_me $tl_v"
-  if ! tl_create "$TL_ROOT/sweeping" "$tl_me"; then
-    # One at a time; but the one who began may be gone.
-    IFS=' ' read -r tl_s_pid tl_s_start <"$TL_ROOT/sweeping"
-    if tl_alive "$tl_s_pid" "$tl_s_start"; then return 0; fi
-    rm -f "$TL_ROOT/sweeping"
-    tl_create "$TL_ROOT/sweeping" "$tl_me" || return 0
-  fi
-  tl_sweep_lanes
-  tl_sweep_sessions "$5"
-  tl_candidates "$1" "$2" | tl_over_bounds "$3" "$4" | tl_expire
-  tl_sweep_files "$2"
-  tl_sweep_index "$3"
+  if tl_create "$TL_ROOT/sweeping" "$tl_me"; then return 0; fi
+  IFS=' ' read -r tl_s_pid tl_s_start <"$TL_ROOT/sweeping"
+  if tl_alive "$tl_s_pid" "$tl_s_start"; then return 1; fi
   rm -f "$TL_ROOT/sweeping"
+  tl_create "$TL_ROOT/sweeping" "$tl_me"
 }
 
 # Lanes whose process is gone left their directory.
@@ -66,8 +69,8 @@ tl_candidates() {
     # shellcheck disable=SC2012 # handles are letters and digits, and ls alone sorts by time
     {
       sed -e 's/^/i /' "$TL_ROOT/index"
-      find . -type f -mtime "+$(($1 - 1))" | sed -e 's/^/1 /'
-      find . -type f -mtime "+$(($2 - 1))" | sed -e 's/^/2 /'
+      tl_find_old "$1" | sed -e 's/^/1 /'
+      tl_find_old "$2" | sed -e 's/^/2 /'
       grep -s '^b ' ./* /dev/null | sed -e 's/^/b /'
       ls -tr | sed -e 's/^/x /'
     } | awk '
@@ -90,25 +93,51 @@ tl_candidates() {
   done
 }
 
-# tl_over_bounds RECORDS KIB: of the candidates, those that have to go: `<handle> <spool>`.
+# tl_find_old DAYS: files here that nobody wrote to for so many days; all of them for 0.
+tl_find_old() {
+  if [ "$1" -gt 0 ]; then find . -type f -mtime "+$(($1 - 1))"; else find . -type f; fi
+}
+
+# tl_over_bounds RECORDS KIB ALL: of the candidates, those that have to go: `<handle> <spool>`. The bytes of what is over are bounded;
+# with ALL those of what runs count, too, and then only what was read makes room.
 tl_over_bounds() {
   {
     # shellcheck disable=SC2012 # the names are our own, and ls alone tells sizes in one process
     ls -ln "$TL_ROOT/o" | awk 'NF > 7 { print "o", $5, $NF }'
     cat
-  } | awk -v most="$1" -v kib="$2" '
+  } | awk -v most="$1" -v kib="$2" -v all="$3" '
     BEGIN { n = 0 }
-    $1 == "o" { size[$3] = $2; total += $2; next }
-    { handle[n] = $1; spool[n] = $2; kind[n] = $3; old[n] = $4; n++ }
-    function weight(i) { return size[spool[i]] + size[spool[i] "e"] }
+    $1 == "o" { bytes[$3] = $2; if (all) total += $2; next }
+    { handle[n] = $1; spool[n] = $2; kind[n] = $3; old[n] = $4; known[$2] = 1; n++ }
+    function weight(i) { return size[spool[i]] + 0 }
+    # A spool, that of standard error, and the pieces of both are one.
+    function whose(name) {
+      if (name in known) return name
+      if (!sub(/e$/, "", name)) { sub(/\.[0-9]+$/, "", name); if (name in known) return name; sub(/e$/, "", name) }
+      return name
+    }
     function go(i) { if (!gone[i]) { gone[i] = 1; left--; total -= weight(i); print handle[i], spool[i] } }
     END {
       left = n
+      for (name in bytes) size[whose(name)] += bytes[name]
+      if (!all) for (i = 0; i < n; i++) total += weight(i)
       for (i = 0; i < n; i++) if (old[i] == "old") go(i)
-      for (round = 0; round < 2; round++)
+      for (round = 0; round < (all ? 1 : 2); round++)
         for (i = 0; i < n && (left > most || total > kib * 1024); i++)
           if (kind[i] == (round ? "unread" : "read") && (left > most || weight(i) > 0)) go(i)
     }'
+}
+
+# tl_make_room ROOT PROGRAM BOOT KIB: asked for by a pump that finds the host full: what was read goes, oldest first, until there is an
+# eighth to spare.
+tl_make_room() {
+  TL_ROOT=$1 TL_PROGRAM=$2 TL_BOOT=$3
+  LC_ALL=C
+  umask 077
+  if tl_sweeping; then
+    tl_candidates 3650 3650 | tl_over_bounds 1000000 "$(($4 / 8 * 7))" all | tl_expire
+    rm -f "$TL_ROOT/sweeping"
+  fi
 }
 
 # tl_expire: removes what the lines name; the index keeps that they were there.
@@ -126,15 +155,22 @@ tl_expire() {
 # their record, programs of other versions that nobody uses.
 tl_sweep_files() {
   tl_used=" $(cat "$TL_ROOT"/s/*/cur "$TL_ROOT"/l/*/pid 2>/dev/null | tr '\n' ' ') ${TL_PROGRAM##*/} "
-  for tl_f in $(find "$TL_ROOT/o" "$TL_ROOT/w" "$TL_ROOT/a" -type f -mtime "+$(($1 - 1))"; find "$TL_ROOT/." -name 'p-*' -type f -mtime +0); do
+  (cd "$TL_ROOT" && find o w a -type f -mtime "+$(($1 - 1))" && find . -name 'p-*' -type f -mtime +0) | while IFS='' read -r tl_f; do
     tl_name=${tl_f##*/}
     case $tl_f in
-      */w/*) if [ ! -e "$TL_ROOT/x/$tl_name" ]; then rm -f "$tl_f"; fi ;;
-      */a/*) if ! grep -q -s -e "^${tl_name%.?} " "$TL_ROOT"/x/*; then rm -f "$tl_f"; fi ;;
-      */o/*) if [ ! -d "$TL_ROOT/s/${tl_name%.*.*}" ] && ! grep -q -s -e "^b [^ ]* ${tl_name%e} " "$TL_ROOT"/x/*; then rm -f "$tl_f"; fi ;;
-      */p-*) case $tl_used in *" ${tl_name%.*} "*) ;; *) rm -f "$tl_f" ;; esac ;;
+      w/*) if [ ! -e "$TL_ROOT/x/$tl_name" ]; then rm -f "$TL_ROOT/$tl_f"; fi ;;
+      a/*) if ! grep -q -s -e "^${tl_name%.?} " "$TL_ROOT"/x/*; then rm -f "$TL_ROOT/$tl_f"; fi ;;
+      o/*)
+        tl_v=${tl_name%.*}
+        if tl_nobodys "${tl_name%e}" && tl_nobodys "${tl_v%e}"; then rm -f "$TL_ROOT/$tl_f"; fi
+        ;;
+      */p-*) case $tl_used in *" ${tl_name%.*} "*) ;; *) rm -f "$TL_ROOT/$tl_f" ;; esac ;;
     esac
   done
+}
+# tl_nobodys SPOOL: whether no session has it ready and no record names it.
+tl_nobodys() {
+  [ ! -d "$TL_ROOT/s/${1%.*.*}" ] && ! grep -q -s -e "^b [^ ]* $1 " "$TL_ROOT"/x/*
 }
 
 # tl_sweep_index RECORDS: an index that grew to several times its use is written anew, without what expired long ago. What
@@ -152,89 +188,4 @@ tl_sweep_index() {
   sleep 1
   cat <&9 >>"$TL_ROOT/index"
   exec 9<&-
-}
-
-# --- when asked ----------------------------------------------------------------------------------------------------
-
-# tl_clean WHAT: `list` tells what is kept: `root|PATH|KIB`, `session|NAME|live or gone|DIRECTORY`, `lane|ID|live or gone`,
-# `executions|TOTAL|RUNNING|UNREAD`. `finished` removes what is over and read. `all` ends what runs and removes everything.
-tl_clean() {
-  case $1 in
-    list) tl_clean_list ;;
-    finished)
-      tl_candidates 1 1 | while IFS=' ' read -r tl_h tl_sp tl_kind tl_rest; do
-        if [ "$tl_kind" = read ]; then printf '%s %s\n' "$tl_h" "$tl_sp" && echo "removed|$tl_h" >&3; fi
-      done 3>&1 >"$TL_TMP/$TL_REQ.list"
-      tl_expire <"$TL_TMP/$TL_REQ.list"
-      ;;
-    all) tl_clean_all ;;
-    *) return 1 ;;
-  esac
-}
-
-tl_clean_list() {
-  tl_v=$(du -sk "$TL_ROOT")
-  printf 'root|%s|%s\n' "$TL_ROOT" "${tl_v%%[!0-9]*}"
-  for tl_f in "$TL_ROOT"/s/*; do
-    if [ ! -d "$tl_f" ]; then continue; fi
-    tl_cwd=''
-    if [ -s "$tl_f/cwd" ]; then tl_read_cwd "$tl_f/cwd"; fi
-    tl_supervisor "$tl_f"
-    printf 'session|%s|%s|%s\n' "${tl_f##*/}" "${tl_live:+live}" "${tl_cwd%%"$tl_nl"*}"
-  done | sed -e 's/||/|gone|/'
-  for tl_f in "$TL_ROOT"/l/*; do
-    IFS=' ' read -r tl_s_pid tl_s_start tl_rest <"$tl_f/pid" || continue
-    if tl_alive "$tl_s_pid" "$tl_s_start"; then echo "lane|${tl_f##*/}|live"; else echo "lane|${tl_f##*/}|gone"; fi
-  done
-  tl_jobs all | awk -F '|' '{ n++ } $3 == "running" || $3 == "queued" { r++ } END { printf "executions|%d|%d|", n, r }'
-  tl_jobs open | awk -F '|' '$3 != "running" && $3 != "queued" { n++ } END { printf "%d\n", n }'
-}
-
-# Everything: executions and what they left running, sessions, other lanes, files. What this lane needs for its reply goes
-# when it ends (tl_lane_end), and with it the directories that were made for all this.
-tl_clean_all() {
-  tl_jobs all | while IFS='|' read -r tl_h tl_rest; do
-    case $tl_rest in *'|running|'* | *'|queued|'*) tl_stop "$tl_h" TERM >/dev/null & ;; esac
-  done
-  wait
-  tl_supervisors=''
-  for tl_f in "$TL_ROOT"/s/*; do
-    tl_supervisor "$tl_f"
-    if [ -n "$tl_live" ]; then
-      tl_supervisors="$tl_supervisors $tl_s_pid:$tl_s_start"
-      tl_say "$tl_f/in" q
-    fi
-  done
-  tl_tries=0
-  while [ -n "$(ls "$TL_ROOT/s")" ] && [ "$tl_tries" -lt 60 ]; do
-    tl_tries=$((tl_tries + 1))
-    tl_nap
-  done
-  for tl_f in "$TL_ROOT"/s/*; do
-    if [ -d "$tl_f" ]; then tl_bury "$tl_f"; fi
-  done
-  for tl_e in $tl_supervisors; do
-    if tl_alive "${tl_e%%:*}" "${tl_e#*:}"; then kill -s KILL "${tl_e%%:*}"; fi
-  done
-  tl_end_leftovers TERM
-  for tl_f in "$TL_ROOT"/l/*; do
-    if [ "$tl_f" = "$TL_TMP" ]; then continue; fi
-    IFS=' ' read -r tl_s_pid tl_s_start tl_rest <"$tl_f/pid"
-    tl_say "$tl_f/e" q
-    if tl_alive "$tl_s_pid" "$tl_s_start"; then kill -s TERM "$tl_s_pid"; fi
-    rm -rf "$tl_f"
-  done
-  tl_end_leftovers KILL
-  rm -rf "$TL_ROOT/x" "$TL_ROOT/k" "$TL_ROOT/a" "$TL_ROOT/o" "$TL_ROOT/s" "$TL_ROOT/w" "$TL_ROOT"/p-* "$TL_ROOT/index" "$TL_ROOT/sweeping"
-  echo "removed|$TL_ROOT"
-}
-
-# tl_end_leftovers SIGNAL: jobs that calls of this host left running: they carry the handle of a record that is here.
-tl_end_leftovers() {
-  # shellcheck disable=SC2013 # these names hold no white space
-  for tl_f in $(grep -l -s -F -e TOWLINE_EXECUTION= /proc/[0-9]*/environ); do
-    tl_p=${tl_f#/proc/} tl_p=${tl_p%/environ}
-    tl_h=$(tr '\0' '\n' <"$tl_f" | sed -n 's/^TOWLINE_EXECUTION=//p')
-    if [ -n "$tl_h" ] && [ -e "$TL_ROOT/x/$tl_h" ] && [ "$tl_p" != "$tl_lane_pid" ]; then kill -s "$1" "$tl_p"; fi
-  done
 }

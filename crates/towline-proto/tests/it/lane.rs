@@ -331,19 +331,11 @@ under! {
     dash: "dash", "bash";
     busybox_ash: "busybox ash", "bash";
     mksh: "mksh", "bash";
+    zsh: "zsh --emulate sh", "bash";
     ksh93: "ksh93", "bash";
     bash_with_dash_sessions: "bash", "dash";
     dash_with_dash_sessions: "dash", "dash";
     ash_with_ash_sessions: "busybox ash", "busybox ash";
     bash_with_mksh_sessions: "bash", "mksh";
     bash_with_ksh93_sessions: "bash", "ksh93";
-}
-
-/// zsh runs lanes of hosts whose sh it is and that have no bash. Stopping a command that waits in the queue ends the running one
-/// there (CHANGELOG, known faults), so `calls` is not asked of it.
-mod zsh {
-    #[test]
-    fn a_session_keeps_its_state_whatever_a_command_does() {
-        super::commands("zsh --emulate sh", "bash");
-    }
 }

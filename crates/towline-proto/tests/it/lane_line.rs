@@ -118,7 +118,7 @@ impl Host {
         line
     }
 
-    /// The processes of this host: those with its home in their environment; pid and command line.
+    /// The processes of this host: those with its home in their environment or among their words; pid and command line.
     pub(crate) fn processes(&self) -> Vec<(i32, String)> {
         let home = format!("HOME={}\0", self.home().display()).into_bytes();
         let mut found = Vec::new();
@@ -126,9 +126,11 @@ impl Host {
             let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else { continue };
             let environ = fs::read(entry.path().join("environ")).unwrap_or_default();
             let alive = fs::read_to_string(entry.path().join("stat")).is_ok_and(|stat| !stat.contains(") Z "));
-            if alive && environ.windows(home.len()).any(|window| window == home) {
-                let words = fs::read(entry.path().join("cmdline")).unwrap_or_default();
-                found.push((pid, String::from_utf8_lossy(&words).replace('\0', " ")));
+            let words = String::from_utf8_lossy(&fs::read(entry.path().join("cmdline")).unwrap_or_default()).replace('\0', " ");
+            // A shell that goes on from a saved state begins without an environment.
+            let named = words.contains(self.home().to_str().unwrap());
+            if alive && (named || environ.windows(home.len()).any(|window| window == home)) {
+                found.push((pid, words));
             }
         }
         found

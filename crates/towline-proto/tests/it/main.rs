@@ -8,5 +8,6 @@ mod files_splice;
 mod files_write;
 mod harness;
 mod lane;
+mod lane_faults;
 mod lane_line;
 mod search;

@@ -1,0 +1,143 @@
+//! What towline keeps on a host, and what was removed of it, as lines of at most 80 columns.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use towline_engine::answer::{Kept, KeptSession, Removed, SessionLife};
+
+use super::words::{cut, one_line, size};
+
+/// Columns of a line.
+const COLUMNS: usize = 80;
+/// Sessions that are told one by one.
+const SESSIONS: usize = 50;
+
+/// What is kept.
+pub(super) fn list(kept: &Kept) -> String {
+    let mut text = format!("{}\n{} in all\n", kept.root, size(kept.kib * 1024));
+    let over = kept.executions.saturating_sub(kept.running + kept.unread);
+    let _ = writeln!(
+        text,
+        "executions: {} running, {} unread, {over} read; {} of output",
+        kept.running,
+        kept.unread,
+        size(kept.output_kib * 1024)
+    );
+    for job in &kept.running_jobs {
+        let _ = writeln!(text, "{}", narrow(&format!("  {}  in {}: {}", job.id, job.session, one_line(&job.command))));
+    }
+    if kept.running > kept.running_jobs.len() {
+        let _ = writeln!(text, "  and {} more", kept.running - kept.running_jobs.len());
+    }
+    let _ = writeln!(text, "sessions: {}", kept.sessions.len());
+    for session in kept.sessions.iter().take(SESSIONS) {
+        let _ = writeln!(text, "{}", narrow(&format!("  {}", one_line(&session_line(session)))));
+    }
+    if kept.sessions.len() > SESSIONS {
+        let _ = writeln!(text, "  and {} more", kept.sessions.len() - SESSIONS);
+    }
+    if kept.others > 0 {
+        let _ = writeln!(text, "connections of other towline processes: {}", kept.others);
+    }
+    text
+}
+
+fn session_line(session: &KeptSession) -> String {
+    let life = match (session.life, session.idle) {
+        (SessionLife::Busy, _) => "a command runs".to_owned(),
+        (SessionLife::Idle, Some(idle)) => format!("idle for {}", age(idle)),
+        (SessionLife::Idle, None) => "idle".to_owned(),
+        (SessionLife::Gone, _) => "its shell is gone".to_owned(),
+    };
+    format!("{}  {life}, in {}", session.name, session.cwd)
+}
+
+/// A time in its largest unit.
+fn age(time: Duration) -> String {
+    match time.as_secs() {
+        seconds @ ..120 => format!("{seconds} s"),
+        seconds @ 120..7_200 => format!("{} min", seconds / 60),
+        seconds @ 7_200..172_800 => format!("{} h", seconds / 3600),
+        seconds => format!("{} days", seconds / 86_400),
+    }
+}
+
+fn narrow(line: &str) -> String {
+    if line.chars().count() <= COLUMNS { line.to_owned() } else { line.chars().take(COLUMNS - 1).chain(['…']).collect() }
+}
+
+/// What was removed.
+pub(super) fn removed(removed: &Removed) -> String {
+    let mut text = String::new();
+    if let Some(root) = &removed.whole {
+        let _ = writeln!(text, "removed: all of\n{root}");
+    } else if removed.left.is_none() {
+        let _ = writeln!(text, "removed: {} outcomes; sessions ended: {}", removed.executions, removed.sessions.len());
+    }
+    for name in &removed.with_jobs {
+        let _ = writeln!(text, "{}", narrow(&format!("session {name} stays: a job of it runs in the background")));
+    }
+    if let Some(left) = &removed.left {
+        let _ = writeln!(text, "not all could be removed; there still is: {}", cut(left, 200));
+    }
+    if removed.unsure > 0 {
+        let _ = writeln!(text, "not confirmed: that all processes of {} executions have ended", removed.unsure);
+    }
+    if removed.connections > 0 {
+        let _ = writeln!(text, "connections ended: {}", removed.connections);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use towline_engine::answer::{JobLine, State};
+
+    #[test]
+    fn what_is_kept_fits_a_terminal() {
+        let session = |name: &str, life, idle: Option<u64>| KeptSession {
+            name: name.to_owned(),
+            life,
+            idle: idle.map(Duration::from_secs),
+            cwd: "/srv/app".to_owned(),
+        };
+        let job = JobLine {
+            id: towline_base::Handle::parse("bcdfgh").expect("a handle"),
+            state: State::Running,
+            session: "main".to_owned(),
+            age: None,
+            command: "x".repeat(200),
+            last_line: String::new(),
+        };
+        let kept = Kept {
+            root: "/home/me/.local/state/towline/v1/node-1".to_owned(),
+            kib: 2048,
+            sessions: vec![
+                session("main", SessionLife::Busy, Some(0)),
+                session("b", SessionLife::Idle, Some(8000)),
+                session("c", SessionLife::Gone, None),
+            ],
+            others: 1,
+            executions: 9,
+            running: 2,
+            unread: 3,
+            output_kib: 1000,
+            running_jobs: vec![job],
+        };
+        let text = list(&kept);
+        assert!(text.lines().all(|line| line.chars().count() <= COLUMNS), "{text}");
+        insta::assert_snapshot!(text, @"");
+    }
+
+    #[test]
+    fn what_was_removed_is_told() {
+        let whole = Removed { whole: Some("/x".to_owned()), connections: 1, unsure: 1, ..Removed::default() };
+        assert_eq!(
+            removed(&whole),
+            "removed: all of\n/x\nnot confirmed: that all processes of 1 executions have ended\nconnections ended: 1\n"
+        );
+        let some = Removed { executions: 4, sessions: vec!["a".to_owned()], with_jobs: vec!["b".to_owned()], ..Removed::default() };
+        assert_eq!(removed(&some), "removed: 4 outcomes; sessions ended: 1\nsession b stays: a job of it runs in the background\n");
+    }
+}
