@@ -40,7 +40,9 @@ fn dispatch(cli: Cli) -> Result<u8, Failure> {
         Command::Completions { shell } => Printer::bytes(&reference::completions(*shell)),
         Command::Man { subcommand } => Printer::bytes(&reference::man(subcommand.as_deref())?),
         Command::Reference { page } => Printer::bytes(reference::page(*page).as_bytes()),
-        Command::Mcp(_) | Command::Run(_) | Command::Check { .. } | Command::Hosts | Command::Jobs { .. } | Command::Clean(_) => within_runtime(cli),
+        Command::Mcp(_) | Command::Run(_) | Command::Check { .. } | Command::Hosts | Command::Jobs { .. } | Command::Clean(_) => {
+            within_runtime(cli)
+        }
     }
 }
 

@@ -64,21 +64,18 @@ tl_earlier() {
   [ "$2" -lt "$3" ] 2>/dev/null
 }
 
-# tl_marked TEXT FILES: prints the files that hold the text. busybox's grep sees nothing behind a NUL.
+# tl_marked TEXT FILES: prints the files of /proc that hold the text. busybox's grep sees nothing behind a NUL; its tail names
+# each of several files.
 tl_marked() {
-  if [ -z "${tl_sees-}" ]; then
-    tl_sees=no
-    if printf 'a\0b\n' | grep -q -F -e b; then tl_sees=yes; fi
-  fi
   tl_text=$1
   shift
-  if [ "$tl_sees" = yes ]; then
+  if printf 'a\0b\n' | grep -q -F -e b; then
     grep -l -s -F -e "$tl_text" "$@"
-    return 0
+  else
+    tail -c +1 /dev/null "$@" 2>/dev/null | tr '\0' '\n' | awk -v text="$tl_text" '
+      $1 == "==>" && $2 ~ /^\/proc\// { name = $2 }
+      name != "" && index($0, text) { print name; name = "" }'
   fi
-  for tl_f in "$@"; do
-    if tr '\0' '\n' <"$tl_f" | grep -q -F -e "$tl_text"; then echo "$tl_f"; fi
-  done 2>/dev/null
 }
 
 # tl_signal SIGNAL: to each process of tl_pids that is still the one it was; counts them in tl_count.

@@ -217,7 +217,11 @@ fn after_a_reboot(own: &'static str) {
     assert_eq!((ended.text().as_str(), ended.flags.as_str()), ("/usr\nf5 6\n", "s"));
     assert_eq!(line.bash("true").flags, "-");
     let (_, jobs) = line.call(&Request::Jobs(Which::Open));
-    assert!(jobs.lines().any(|row| row.starts_with(run.handle.as_str()) && row.contains("|main|lost reboot|")), "{jobs}");
+    assert!(
+        jobs.lines().any(|row| row.starts_with(run.handle.as_str()) && row.contains("|main|lost reboot|")),
+        "{run:?}\n{jobs}\n{}",
+        fs::read_to_string(host.root().join("index")).unwrap()
+    );
     // A pid that is somebody else's now is not the supervisor.
     let current = format!("1 {} 1 {} p .\n", std::process::id(), boot.trim());
     kill(supervisor(&host, "main"), Signal::KILL);
