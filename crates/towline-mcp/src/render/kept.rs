@@ -128,7 +128,10 @@ mod tests {
         let text = list(&kept);
         assert!(text.lines().all(|line| line.chars().count() <= COLUMNS), "{text}");
         assert!(text.contains("executions: 2 running, 3 unread, 4 read; "), "{text}");
-        assert!(text.contains("\n  and 1 more\nsessions: 3\n  main  a command runs, in /srv/app\n  b  idle for 2 h, in /srv/app\n"), "{text}");
+        assert!(
+            text.contains("\n  and 1 more\nsessions: 3\n  main  a command runs, in /srv/app\n  b  idle for 2 h, in /srv/app\n"),
+            "{text}"
+        );
         assert!(text.ends_with("  c  its shell is gone, in /srv/app\nconnections of other towline processes: 1\n"), "{text}");
     }
 
