@@ -165,7 +165,8 @@ impl Inner {
             let own = if let Body::Execution(execution) = &done.body { Some(&execution.id) } else { None };
             done.notes.extend(host.tell_news(&context.own_session, own).await);
         }
-        if let Some(id) = finished(&done.body) {
+        // Nobody reads the answer of a call that was cancelled meanwhile: its outcome stays unread.
+        if let Some(id) = finished(&done.body).filter(|_| !context.cancel.is_cancelled()) {
             host.answered(id);
         }
         Ok(done)

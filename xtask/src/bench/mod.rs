@@ -7,6 +7,7 @@ mod bed;
 mod client;
 mod figures;
 mod kinds;
+mod link;
 mod memory;
 mod statistics;
 mod table;
@@ -50,6 +51,9 @@ const PARTS: &[(&str, Part)] = &[
     ("memory", memory::after_many_calls),
     ("flood", memory::flood),
     ("list", figures::list),
+    ("recovery", link::recovery),
+    ("frozen", link::frozen),
+    ("unread", link::unread),
 ];
 
 /// Measures and prints.
