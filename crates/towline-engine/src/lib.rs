@@ -5,6 +5,7 @@
 
 pub mod action;
 pub mod answer;
+mod calls;
 pub mod context;
 mod dial;
 pub mod events;
@@ -28,6 +29,7 @@ use towline_policy::Permit;
 
 pub use action::{Action, Call};
 pub use answer::{Answer, Body};
+pub use calls::{become_command, calls_window};
 pub use towline_policy::{Reach, Rules};
 pub use towline_proto::recovery::Timing;
 

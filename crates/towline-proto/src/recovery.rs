@@ -47,6 +47,7 @@ fn again(request: &Request) -> Again {
         | Request::Ack(_)
         | Request::Session(_)
         | Request::End(_)
+        | Request::Visits(_)
         | Request::Facts
         | Request::Sweep(_)
         | Request::Bound(_)
@@ -509,6 +510,7 @@ fn awaited(request: &Request) -> Option<&str> {
         | Request::Ack(_)
         | Request::Session(_)
         | Request::End(_)
+        | Request::Visits(_)
         | Request::Facts
         | Request::Tool(..)
         | Request::Sweep(_)

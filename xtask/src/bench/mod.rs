@@ -12,6 +12,7 @@ mod memory;
 mod statistics;
 mod table;
 mod tools;
+mod watch;
 
 use clap::Args;
 use serde_json::json;
@@ -50,6 +51,7 @@ const PARTS: &[(&str, Part)] = &[
     ("cold", figures::cold),
     ("memory", memory::after_many_calls),
     ("flood", memory::flood),
+    ("watch", watch::view),
     ("list", figures::list),
     ("recovery", link::recovery),
     ("frozen", link::frozen),

@@ -38,6 +38,7 @@ fn run() -> Request {
         session: session(),
         copy,
         background,
+        visitor: false,
         separate,
         limit: 0,
         command,
