@@ -14,5 +14,5 @@ pub mod visible;
 
 pub use error::{Code, Failure};
 pub use id::{ExecutionId, Handle, Nonce};
-pub use name::{HostAlias, NameError, SessionName};
+pub use name::{HostAlias, NameError, SessionName, TerminalName};
 pub use secret::{Secret, SecretName, SecretSource};

@@ -98,10 +98,22 @@ limits! {
     KEEP_EXECUTION_KIB: u32 = 32 * 1024;
     /// Time without a command after which `towline clean HOST` ends a session: a conversation that pauses for less keeps its shell.
     CLEAN_IDLE: Duration = Duration::from_secs(3600);
-    /// Transcripts that are kept on this machine at most; the one that was quiet for longest goes first.
-    TRANSCRIPTS: usize = 200;
-    /// Size at which a transcript is moved aside, in bytes; as much again is kept of what was before.
-    TRANSCRIPT_BYTES: u64 = 4 * 1024 * 1024;
+    /// Lines of a terminal's scrollback that one answer shows if the agent does not say.
+    SCROLLBACK_READ: u32 = 200;
+    /// Rows of a terminal's scrollback that one look takes in at most: more does not fit into an answer.
+    SCROLLBACK_READ_MOST: u32 = 5_000;
+    /// Terminals of a user at a time: each is a process and a screen in memory.
+    MOST_TERMINALS: usize = 32;
+    /// Widest terminal, in columns.
+    TERMINAL_COLUMNS: u16 = 500;
+    /// Highest terminal, in rows.
+    TERMINAL_ROWS: u16 = 200;
+    /// Bytes that one TerminalSend types at most: more is a file.
+    TYPED_BYTES: usize = 1024 * 1024;
+    /// Hours after which a terminal whose program ended is closed: long enough to read it the next morning.
+    DEAD_TERMINAL_HOURS: u32 = 24;
+    /// Hours without input and output after which a terminal is closed: a week.
+    IDLE_TERMINAL_HOURS: u32 = 168;
     /// Days after which a session without a command ends.
     IDLE_SESSION_DAYS: u32 = 7;
     /// Lines that a terminal keeps when they scroll off its screen: a long build's whole output, some tens of MB at the worst.

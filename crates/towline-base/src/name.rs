@@ -110,6 +110,40 @@ impl fmt::Display for SessionName {
     }
 }
 
+/// The name of a terminal; it also names a window and a file on this machine.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TerminalName(String);
+
+impl TerminalName {
+    /// Checks a name.
+    ///
+    /// # Errors
+    /// If it is not 1 to 64 of the characters `A-Za-z0-9._-`, beginning with a letter or digit.
+    pub fn parse(text: &str) -> Result<Self, NameError> {
+        let same = SessionName::parse(text).map_err(|error| NameError { parameter: "name", ..error })?;
+        Ok(Self::from(&same))
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<&SessionName> for TerminalName {
+    /// The terminal that belongs to a session: it is the one of a conversation that names none.
+    fn from(session: &SessionName) -> Self {
+        Self(session.0.clone())
+    }
+}
+
+impl fmt::Display for TerminalName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

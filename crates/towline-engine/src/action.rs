@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use towline_base::{Handle, HostAlias, SessionName};
+use towline_base::{Handle, HostAlias, SessionName, TerminalName};
+pub use towline_transport::tmux::Size;
+
+pub use crate::terminals::keys::Key;
 
 /// One call: where, and what.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,6 +53,14 @@ pub enum Action {
     Disconnect(Disconnect),
     /// List or remove what is kept on the host: for people, not for agents.
     Clean(Clean),
+    /// Open a terminal.
+    TerminalOpen(TerminalOpen),
+    /// Type into a terminal.
+    TerminalSend(TerminalSend),
+    /// Show a terminal.
+    TerminalRead(TerminalRead),
+    /// End a terminal; the conversation's own if none is named.
+    TerminalClose(Option<TerminalName>),
 }
 
 /// What to do with what towline keeps on a host.
@@ -61,6 +72,81 @@ pub enum Clean {
     Finished,
     /// End everything that runs, remove everything, and end our own connections to the host.
     Everything,
+}
+
+/// A terminal to open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TerminalOpen {
+    /// Its name; the conversation's own if not given.
+    pub name: Option<TerminalName>,
+    /// Its size.
+    pub size: Size,
+    /// What runs in it; the login shell if not given.
+    pub command: Option<String>,
+    /// The host's own tmux or screen holds it, so that it outlives the link.
+    pub persist: bool,
+}
+
+/// What to type into a terminal: first the text, then the keys, then Enter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TerminalSend {
+    /// Its name; the conversation's own if not given.
+    pub name: Option<TerminalName>,
+    /// Text, as it is.
+    pub text: Option<String>,
+    /// Keys by name.
+    pub keys: Vec<Key>,
+    /// Press Enter at the end.
+    pub enter: bool,
+    /// Another size, before anything is typed.
+    pub resize: Option<Size>,
+    /// For what to wait afterwards.
+    pub wait: TerminalWait,
+    /// How long.
+    pub timeout: Option<Duration>,
+}
+
+/// What to show of a terminal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TerminalRead {
+    /// Its name; the conversation's own if not given.
+    pub name: Option<TerminalName>,
+    /// Which part.
+    pub mode: Mode,
+    /// The last so many lines of it.
+    pub lines: Option<u32>,
+    /// For what to wait before.
+    pub wait: TerminalWait,
+    /// Keep the escape sequences of colours.
+    pub colours: bool,
+    /// How long to wait.
+    pub timeout: Option<Duration>,
+}
+
+/// Which part of a terminal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Mode {
+    /// The screen.
+    #[default]
+    Screen,
+    /// What changed since it was last shown.
+    Changes,
+    /// The screen and what has scrolled off it.
+    Scrollback,
+}
+
+/// What a call waits for in a terminal.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub enum TerminalWait {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// That nothing comes any more.
+    Quiet,
+    /// The shell's prompt.
+    Prompt,
+    /// A match of this regular expression, in what came after the last sending.
+    Pattern(String),
 }
 
 /// A command to run.
@@ -106,8 +192,6 @@ pub enum Place {
     Fresh,
     /// In a copy of the session's state; the call returns at once.
     Background,
-    /// In the session's shell, for a person who stepped in; the call returns at once, and the agent is told with its next command there.
-    Handed,
 }
 
 /// How standard error is kept.

@@ -3,7 +3,12 @@
 
 use std::time::Duration;
 
-use towline_base::Handle;
+use towline_base::{Handle, HostAlias, TerminalName};
+pub use towline_transport::tmux::Size;
+
+pub use crate::terminals::Why;
+pub use crate::terminals::classify::Awaits;
+pub use crate::terminals::view::{Ended, Shown};
 
 /// An answer, and what else its reader should know.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,6 +46,8 @@ pub enum Body {
     Kept(Kept),
     /// Of Clean where it removes.
     Removed(Removed),
+    /// Of TerminalOpen, TerminalSend and TerminalRead.
+    Terminal(Box<Terminal>),
 }
 
 /// What towline keeps on a host.
@@ -107,6 +114,31 @@ pub struct Removed {
     pub left: Option<String>,
     /// Our own connections to the host that were ended.
     pub connections: usize,
+}
+
+/// A terminal, as far as it was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Terminal {
+    /// Its name.
+    pub name: TerminalName,
+    /// Its host.
+    pub host: HostAlias,
+    /// Its size.
+    pub size: Size,
+    /// Column and row of the cursor, from 0.
+    pub cursor: (u16, u16),
+    /// What is shown of it.
+    pub shown: Shown,
+    /// How its program ended, if it did.
+    pub ended: Option<Ended>,
+    /// What it seems to wait for.
+    pub awaits: Option<Awaits>,
+    /// The last command's exit status, where the shell tells it.
+    pub status: Option<i32>,
+    /// Why the wait ended, if there was one.
+    pub why: Option<Why>,
+    /// How a person attaches; told when it is opened.
+    pub attach: Option<String>,
 }
 
 /// How an execution stands.

@@ -23,6 +23,7 @@ use crate::host::Host;
 use crate::keeping;
 use crate::line::{LineDriver, News};
 use crate::output::body_of;
+use crate::terminals::TerminalPlace;
 
 /// Hosts that one engine knows at a time: each is a connection and memory.
 const MOST_HOSTS: usize = 64;
@@ -104,8 +105,16 @@ impl Hosts {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// How a terminal on a host is reached; connects to nothing.
+    pub(crate) fn terminal_place(&self, alias: &HostAlias) -> Result<TerminalPlace, Failure> {
+        let host = self.get(alias)?;
+        let destination = self.lock().get(alias).map(|known| known.destination.clone());
+        let destination = destination.map_or_else(|| Destination::plain(alias.clone()), Ok)?;
+        Ok(TerminalPlace { transport: self.transport.clone(), destination, has_a_shell: host.line.hello().is_some() })
+    }
+
     /// What is configured and connected; asks no host.
-    pub(crate) fn tell(&self) -> Answer {
+    pub(crate) fn tell(&self, terminals: &str) -> Answer {
         let mut text = String::new();
         for (name, known) in self.lock().iter() {
             let state = known.host.line.hello().map_or_else(|| "not connected".to_owned(), |hello| format!("connected ({})", hello.node));
@@ -114,13 +123,13 @@ impl Hosts {
         if text.is_empty() {
             text.push_str("No host is in use yet.\n");
         }
+        text.push_str(terminals);
         let aliases = configured_aliases();
         if aliases.is_empty() {
             text.push_str("ssh_config names no hosts; user@name[:port] works all the same.");
         } else {
             let _ = write!(text, "In ssh_config: {}", aliases.join(", "));
         }
-        text.push_str("\nFor the person: towline watch [HOST] [--full|--tmux] shows the calls live.");
         Answer { body: Body::Text(text), notes: Vec::new() }
     }
 

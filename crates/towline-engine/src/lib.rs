@@ -5,7 +5,6 @@
 
 pub mod action;
 pub mod answer;
-mod calls;
 pub mod context;
 mod dial;
 pub mod events;
@@ -19,6 +18,7 @@ mod live;
 mod notes;
 mod output;
 mod summary;
+pub mod terminals;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -29,7 +29,6 @@ use towline_policy::Permit;
 
 pub use action::{Action, Call};
 pub use answer::{Answer, Body};
-pub use calls::{become_command, calls_window};
 pub use towline_policy::{Reach, Rules};
 pub use towline_proto::recovery::Timing;
 
@@ -41,6 +40,7 @@ use crate::events::{Event, Events, Kind, Witness};
 use crate::files::{Files, Scope};
 use crate::host::{Host, InSession};
 use crate::hosts::Hosts;
+use crate::terminals::Terminals;
 
 /// Characters of a label: it stands in each row of the view.
 const LABEL_CHARACTERS: usize = 40;
@@ -53,6 +53,7 @@ struct Inner {
     rules: Rules,
     hosts: Hosts,
     files: Files,
+    terminals: Terminals,
     events: Events,
     /// The names for people that Connect gave sessions.
     labels: Mutex<HashMap<(HostAlias, SessionName), String>>,
@@ -78,6 +79,7 @@ impl Engine {
         let inner = Inner {
             rules: settings.rules,
             files: Files::new(&settings.state_dir),
+            terminals: Terminals::new(&settings.state_dir),
             labels: Mutex::default(),
             hosts: Hosts::new(settings, timing, events.clone()),
             events,
@@ -106,6 +108,7 @@ impl Engine {
 
     /// Lets go of every line within half a second, and ends nothing on any host.
     pub async fn close(&self) {
+        self.0.terminals.close().await;
         self.0.hosts.close().await;
         self.0.events.flush().await;
     }
@@ -143,11 +146,34 @@ impl Inner {
         witness: &Witness,
     ) -> Result<Answer, Failure> {
         if call.action == Action::Hosts {
-            return Ok(self.hosts.tell());
+            return Ok(self.hosts.tell(&self.terminals.tell().await));
         }
         let Some(alias) = call.host else {
             return Err(Failure::new(Code::BadInput, "host: it is missing."));
         };
+        // A terminal needs no line: a host may have no shell that could speak its protocol.
+        match &call.action {
+            Action::TerminalOpen(open) => return self.terminals.open(&self.hosts, &alias, open, context).await,
+            Action::TerminalSend(send) => return self.terminals.send(&self.hosts, &alias, send, context).await,
+            Action::TerminalRead(read) => return self.terminals.read(&self.hosts, &alias, read, context).await,
+            Action::TerminalClose(name) => return self.terminals.end(&alias, name.as_ref(), context).await,
+            Action::Bash(_)
+            | Action::Jobs
+            | Action::JobOutput(_)
+            | Action::JobStop(_)
+            | Action::Read(_)
+            | Action::MultiRead(_)
+            | Action::Write(_)
+            | Action::Edit(_)
+            | Action::Stat(_)
+            | Action::List(_)
+            | Action::Glob(_)
+            | Action::Grep(_)
+            | Action::Hosts
+            | Action::Connect(_)
+            | Action::Clean(_)
+            | Action::Disconnect(_) => {}
+        }
         let (alias, host) = if let Action::Connect(connect) = &call.action {
             self.hosts.with_options(&alias, connect)?
         } else {
@@ -167,8 +193,7 @@ impl Inner {
             let own = if let Body::Execution(execution) = &done.body { Some(&execution.id) } else { None };
             done.notes.extend(host.tell_news(&context.own_session, own).await);
         }
-        // Nobody reads the answer of a call that was cancelled meanwhile: its outcome stays unread.
-        if let Some(id) = finished(&done.body).filter(|_| !context.cancel.is_cancelled()) {
+        if let Some(id) = finished(&done.body) {
             host.answered(id);
         }
         Ok(done)
@@ -199,8 +224,17 @@ impl Inner {
                 Action::List(list) => self.files.list(&tools, scope, &list).await,
                 Action::Glob(glob) => files::search::glob(&tools, &glob).await,
                 Action::Grep(grep) => files::search::grep(&tools, &grep).await,
-                Action::Hosts => Ok(self.hosts.tell()),
-                Action::Connect(connect) => host::connect(host, session, &connect, context).await,
+                Action::Hosts => Ok(self.hosts.tell("")),
+                Action::Connect(connect) => {
+                    let mut answer = host::connect(host, session, &connect, context).await?;
+                    if let (Body::Text(text), Some(command)) = (&mut answer.body, self.terminals.attach_command(alias).await) {
+                        text.extend(["\na person watches its terminals with: ", &command]);
+                    }
+                    Ok(answer)
+                }
+                Action::TerminalOpen(_) | Action::TerminalSend(_) | Action::TerminalRead(_) | Action::TerminalClose(_) => {
+                    Err(Failure::new(Code::Internal, "a terminal was asked of a line"))
+                }
                 Action::Clean(what) => self.hosts.clean(alias, host, what).await,
                 Action::Disconnect(disconnect) => self.hosts.disconnect(alias, host, named, disconnect).await,
             }
@@ -243,6 +277,7 @@ fn finished(body: &Body) -> Option<&towline_base::Handle> {
         | Body::Stats(_)
         | Body::Listing(_)
         | Body::Found(_)
+        | Body::Terminal(_)
         | Body::Text(_)
         | Body::Kept(_)
         | Body::Removed(_) => None,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use towline_base::Failure;
+use towline_base::{Failure, TerminalName};
 use towline_policy::Effect;
 
 use crate::action::{Action, Clean};
@@ -35,13 +35,22 @@ impl Action {
             Self::Connect(_) => "Connect",
             Self::Disconnect(_) => "Disconnect",
             Self::Clean(_) => "Clean",
+            Self::TerminalOpen(_) => "TerminalOpen",
+            Self::TerminalSend(_) => "TerminalSend",
+            Self::TerminalRead(_) => "TerminalRead",
+            Self::TerminalClose(_) => "TerminalClose",
         }
     }
 
     /// What it does to a host.
     pub(crate) fn effect(&self) -> Effect {
         match self {
-            Self::Bash(_) | Self::JobStop(_) | Self::Clean(Clean::Everything) => Effect::Run,
+            Self::Bash(_)
+            | Self::JobStop(_)
+            | Self::Clean(Clean::Everything)
+            | Self::TerminalOpen(_)
+            | Self::TerminalSend(_)
+            | Self::TerminalClose(_) => Effect::Run,
             Self::Write(_) | Self::Edit(_) => Effect::Change,
             Self::Connect(_) | Self::Disconnect(_) | Self::Clean(Clean::Finished) => Effect::Manage,
             Self::Clean(Clean::List)
@@ -53,6 +62,7 @@ impl Action {
             | Self::List(_)
             | Self::Glob(_)
             | Self::Grep(_)
+            | Self::TerminalRead(_)
             | Self::Hosts => Effect::Look,
         }
     }
@@ -81,7 +91,25 @@ pub(crate) fn of_action(action: &Action) -> String {
         }
         .to_owned(),
         Action::Disconnect(what) => if what.end { "end" } else { "" }.to_owned(),
+        Action::TerminalOpen(open) => named(open.name.as_ref(), open.command.as_deref().unwrap_or_default()),
+        Action::TerminalSend(send) => named(send.name.as_ref(), &of_sending(send)),
+        Action::TerminalRead(read) => named(read.name.as_ref(), ""),
+        Action::TerminalClose(name) => named(name.as_ref(), ""),
     }
+}
+
+/// A terminal's name, if it was given, and what is done there.
+fn named(name: Option<&TerminalName>, what: &str) -> String {
+    name.map_or_else(|| what.to_owned(), |name| format!("{name} {what}").trim_end().to_owned())
+}
+
+/// What is typed, with the keys in brackets as a person would note them.
+fn of_sending(send: &crate::action::TerminalSend) -> String {
+    let mut text = send.text.clone().unwrap_or_default();
+    for key in send.keys.iter().map(crate::action::Key::as_str).chain(send.enter.then_some("Enter")) {
+        text.extend(["<", key, ">"]);
+    }
+    text
 }
 
 /// What came of a call, in a line.
@@ -114,6 +142,7 @@ fn of_body(body: &Body) -> String {
             format!("{number} {} · {}", if number == 1 { "entry" } else { "entries" }, listing.path)
         }
         Body::Found(text) => of_found(text),
+        Body::Terminal(terminal) => format!("{} · {}", terminal.name, count(terminal.shown.lines.len() as u64, "line")),
         Body::Text(text) => text.lines().next().unwrap_or_default().to_owned(),
         Body::Kept(kept) => format!("{} executions, {} sessions, {} KiB", kept.executions, kept.sessions.len(), kept.kib),
         Body::Removed(removed) => match &removed.whole {
@@ -175,7 +204,7 @@ pub(crate) fn of_end(state: &State, took: Option<Duration>, total: u64) -> Strin
 }
 
 /// How an execution stands, in a few words.
-pub(crate) fn of_state(state: &State) -> String {
+fn of_state(state: &State) -> String {
     match state {
         State::Exited(status) => format!("exit {status}"),
         State::Killed(signal) => format!("killed {signal}"),

@@ -8,6 +8,8 @@ use towline_engine::action::{self, Action};
 
 use crate::wire;
 
+mod terminals;
+
 /// The default number of Grep's entries, as in the native tool.
 const GREP_ENTRIES: u64 = 250;
 

@@ -88,7 +88,7 @@ parts standard output from standard error. Output that is longer than the budget
 `[omitted N of M bytes here: JobOutput id=… offset=… limit=… shows them]` stands.
 
 A line of output that begins like one of these (`[exit `, `[killed `, `[running`, `[queued`, `[lost`, `[unknown`, `[note]`,
-`[stderr]`, `[omitted `, after any number of backslashes) is shown with one more backslash before it.
+`[stderr]`, `[omitted `, `[terminal `, after any number of backslashes) is shown with one more backslash before it.
 
 Text is valid UTF-8. Control characters (but newline and tab), characters that turn the direction of writing, and bytes
 that are not UTF-8 are written `\\xHH`, and a note says how many. `towline run` gives output byte for byte.

@@ -23,11 +23,13 @@ pub enum Family {
     Search,
     /// Hosts and connections.
     Hosts,
+    /// Terminals.
+    Terminals,
 }
 
 impl Family {
     /// All of them.
-    pub const ALL: &'static [Family] = &[Family::Shell, Family::Files, Family::Search, Family::Hosts];
+    pub const ALL: &'static [Family] = &[Family::Shell, Family::Files, Family::Search, Family::Hosts, Family::Terminals];
 
     /// Its name in `--tools`.
     #[must_use]
@@ -37,6 +39,7 @@ impl Family {
             Family::Files => "files",
             Family::Search => "search",
             Family::Hosts => "hosts",
+            Family::Terminals => "terminals",
         }
     }
 }
@@ -200,6 +203,30 @@ pub const ALL: &[Tool] = &[
         "Disconnect",
         (Family::Hosts, false, STOPS, Place::Session),
         "Let go of a host or session. Commands go on unless end.",
+    ),
+    row::<wire::TerminalOpen>(
+        "TerminalOpen",
+        "Open a terminal",
+        (Family::Terminals, false, OPENS, Place::Host),
+        "Open a real terminal for what needs one: vim, top, a REPL, a password prompt, a device without a shell. A person can attach to it. For commands use Bash.",
+    ),
+    row::<wire::TerminalSend>(
+        "TerminalSend",
+        "Type into a terminal",
+        (Family::Terminals, false, ACTS, Place::Host),
+        "Type text, then press keys, then Enter; answers what changed. wait: prompt waits for the shell command's end and tells its status.",
+    ),
+    row::<wire::TerminalRead>(
+        "TerminalRead",
+        "Look at a terminal",
+        (Family::Terminals, false, LOOKS, Place::Host),
+        "Show a terminal's screen, what changed since the last look, or its scrollback; waits for a pattern, quiet or the prompt if told.",
+    ),
+    row::<wire::TerminalClose>(
+        "TerminalClose",
+        "Close a terminal",
+        (Family::Terminals, false, STOPS, Place::Host),
+        "End a terminal and hang up what runs in it.",
     ),
 ];
 

@@ -247,3 +247,71 @@ pub(crate) struct Disconnect {
     #[serde(default)]
     pub(crate) end: bool,
 }
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TerminalOpen {
+    /// Default: this conversation's
+    pub(crate) name: Option<String>,
+    /// Default 120
+    pub(crate) cols: Option<u64>,
+    /// Default 40
+    pub(crate) rows: Option<u64>,
+    /// Default: the login shell
+    pub(crate) command: Option<String>,
+    /// The host's tmux or screen keeps it over a lost link
+    #[serde(default)]
+    pub(crate) persist: bool,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TerminalSend {
+    pub(crate) name: Option<String>,
+    /// Literal; Enter is not pressed
+    pub(crate) text: Option<String>,
+    /// e.g. C-c, Up, M-x, F5, Enter
+    pub(crate) keys: Option<Vec<String>>,
+    /// Press Enter at the end
+    #[serde(default)]
+    pub(crate) enter: bool,
+    /// COLSxROWS
+    pub(crate) resize: Option<String>,
+    /// Afterwards: quiet (default), prompt, none, or a regex
+    pub(crate) wait: Option<String>,
+    /// ms
+    pub(crate) timeout: Option<u64>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TerminalRead {
+    pub(crate) name: Option<String>,
+    #[serde(default)]
+    pub(crate) mode: Mode,
+    /// Last n lines
+    pub(crate) lines: Option<u64>,
+    /// Regex to wait for in what came after the last TerminalSend
+    pub(crate) pattern: Option<String>,
+    /// quiet or prompt
+    pub(crate) wait: Option<String>,
+    #[serde(default)]
+    pub(crate) colors: bool,
+    /// ms to wait at most
+    pub(crate) timeout: Option<u64>,
+}
+
+#[derive(Clone, Copy, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Mode {
+    #[default]
+    Screen,
+    Changes,
+    Scrollback,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TerminalClose {
+    pub(crate) name: Option<String>,
+}

@@ -63,6 +63,35 @@ pub(crate) fn attach(basis: &Basis<'_>, socket: &Path, command: &str) -> Vec<OsS
     end(list, basis.destination.name(), Some(command))
 }
 
+/// A terminal over a master that is there. `-e none`: a `~.` that is typed belongs to the program on the host.
+pub(crate) fn terminal_attached(basis: &Basis<'_>, socket: &Path, command: Option<&str>) -> Vec<OsString> {
+    let mut list = words(&["-tt", "-e", "none", "-a", "-x", "-S"]);
+    list.push(escaped(socket));
+    list.extend(words(&["-o", "ControlMaster=no", "-o", "ProxyCommand=/bin/false"]));
+    always(&mut list, basis.resolved);
+    typed(&mut list, basis.destination, Typed::WithoutRoute);
+    list.extend(without_jump(basis.options));
+    end(list, basis.destination.name(), command)
+}
+
+/// A terminal with a connection of its own. A person can answer a question for a password there; a host key that is not known is
+/// refused without a question, since an agent could answer that one.
+pub(crate) fn terminal_single(basis: &Basis<'_>, command: Option<&str>) -> Vec<OsString> {
+    let mut list = words(&["-tt", "-e", "none", "-a", "-x", "-S", "none", "-o", "ControlMaster=no", "-o", "ControlPersist=no"]);
+    option(&mut list, "BatchMode=no");
+    if basis.resolved.asks_about_keys() {
+        option(&mut list, "StrictHostKeyChecking=yes");
+    }
+    unattended(&mut list, basis.resolved);
+    typed(&mut list, basis.destination, Typed::All);
+    list.extend(person(basis.destination, basis.options));
+    list.extend(words(&ALIVE));
+    if !basis.resolved.connect_timeout_is_chosen {
+        option(&mut list, &format!("ConnectTimeout={CONNECT_SECONDS}"));
+    }
+    end(list, basis.destination.name(), command)
+}
+
 /// `-O check` or `-O exit` on a socket; no configuration is read and no host is meant by it.
 pub(crate) fn control(socket: &Path, request: &str) -> Vec<OsString> {
     let mut list = words(&["-F", "/dev/null", "-o", "BatchMode=yes", "-S"]);
@@ -87,8 +116,13 @@ fn connection(list: &mut Vec<OsString>, basis: &Basis<'_>, left: Duration) {
 
 /// What must be so on every channel, whatever the user's configuration says.
 fn always(list: &mut Vec<OsString>, resolved: &Resolved) {
+    option(list, "BatchMode=yes"); // nobody can answer a question; an unknown host key is a refusal
+    unattended(list, resolved);
+}
+
+/// What must be so even where a person could answer.
+fn unattended(list: &mut Vec<OsString>, resolved: &Resolved) {
     for text in [
-        "BatchMode=yes",           // nobody can answer a question; an unknown host key is a refusal
         "ClearAllForwardings=yes", // forwards of ssh_config belong to the user's own sessions
         "RemoteCommand=none",      // with one, ssh refuses ours
         "PermitLocalCommand=no",   // it would run for each channel
@@ -213,6 +247,10 @@ mod tests {
         insta::assert_snapshot!(text(&start(&rich, Path::new("/r/%h"), Duration::from_secs(3), "cmd x")), @"-T -a -x -M -S /r/%%h -o ControlPersist=600 -o BatchMode=yes -o ClearAllForwardings=yes -o RemoteCommand=none -o PermitLocalCommand=no -o LogLevel=INFO -o SessionType=default -o StdinNull=no -o ForkAfterAuthentication=no -l me -p 2222 -i ~/.ssh/k -J j@gate:22 -F /x/config -o ServerAliveInterval=5 -o ServerAliveCountMax=2 -o Compression=yes -o ConnectTimeout=3 -- prod cmd x");
         insta::assert_snapshot!(text(&single(&basis, left, "cmd")), @"-T -a -x -S none -o ControlMaster=no -o ControlPersist=no -o BatchMode=yes -o ClearAllForwardings=yes -o RemoteCommand=none -o PermitLocalCommand=no -o LogLevel=INFO -o ServerAliveInterval=5 -o ServerAliveCountMax=2 -o Compression=yes -o ConnectTimeout=20 -- prod cmd");
         insta::assert_snapshot!(text(&attach(&rich, Path::new("/r/m-1"), "cmd")), @"-T -a -x -S /r/m-1 -o ControlMaster=no -o ProxyCommand=/bin/false -o BatchMode=yes -o ClearAllForwardings=yes -o RemoteCommand=none -o PermitLocalCommand=no -o LogLevel=INFO -o SessionType=default -o StdinNull=no -o ForkAfterAuthentication=no -l me -p 2222 -F /x/config -- prod cmd");
+        insta::assert_snapshot!(text(&terminal_attached(&basis, Path::new("/r/m-1"), Some("cmd"))), @"-tt -e none -a -x -S /r/m-1 -o ControlMaster=no -o ProxyCommand=/bin/false -o BatchMode=yes -o ClearAllForwardings=yes -o RemoteCommand=none -o PermitLocalCommand=no -o LogLevel=INFO -- prod cmd");
+        insta::assert_snapshot!(text(&terminal_single(&basis, None)), @"-tt -e none -a -x -S none -o ControlMaster=no -o ControlPersist=no -o BatchMode=no -o ClearAllForwardings=yes -o RemoteCommand=none -o PermitLocalCommand=no -o LogLevel=INFO -o ServerAliveInterval=5 -o ServerAliveCountMax=2 -o ConnectTimeout=20 -- prod");
+        let asks = Resolved::parse("stricthostkeychecking ask\n", "");
+        assert!(text(&terminal_single(&Basis { resolved: &asks, ..basis }, None)).contains("-o StrictHostKeyChecking=yes"));
         insta::assert_snapshot!(text(&control(Path::new("/r/m-1"), "exit")), @"-F /dev/null -o BatchMode=yes -S /r/m-1 -O exit -- localhost");
     }
 

@@ -27,10 +27,9 @@ pub use channel::{Channel, Control, End, Input, Output, Route};
 pub use destination::{ConnectOptions, Destination};
 pub use error::TransportError;
 pub use local::LocalTransport;
-pub use program::become_command;
 pub use secrets::Wallet;
 pub use settings::SshSettings;
-pub use ssh::SshTransport;
+pub use ssh::{Over, SshTransport, TerminalCommand};
 
 /// A way to run commands: over ssh, or on this machine with the same programs and the same pipes.
 #[derive(Clone, Debug)]

@@ -49,6 +49,11 @@ impl Resolved {
         self.get("controlpath").filter(|path| *path != "none" && path.starts_with('/')).map(PathBuf::from)
     }
 
+    /// Whether ssh would ask a person about a host key that it does not know.
+    pub(crate) fn asks_about_keys(&self) -> bool {
+        self.get("stricthostkeychecking").is_some_and(|value| value == "ask")
+    }
+
     /// Whether another program stands between ssh and the host: with a master, ssh hides what it says.
     pub(crate) fn is_proxied(&self) -> bool {
         ["proxyjump", "proxycommand"].iter().any(|key| self.get(key).is_some_and(|value| value != "none" && !value.is_empty()))

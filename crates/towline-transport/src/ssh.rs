@@ -73,6 +73,28 @@ struct Wish<'a> {
     notice: Notice,
 }
 
+/// Over what a terminal goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Over {
+    /// A connection that is up, if there is one.
+    WhatIsUp,
+    /// A connection of its own.
+    Own,
+}
+
+/// How a terminal is started.
+#[derive(Clone, Debug)]
+pub struct TerminalCommand {
+    /// The program.
+    pub program: PathBuf,
+    /// Its arguments.
+    pub arguments: Vec<OsString>,
+    /// Variables that it gets besides the usual ones.
+    pub env: Vec<(OsString, OsString)>,
+    /// Over what it goes.
+    pub route: Route,
+}
+
 /// What came of asking a master for a channel.
 enum Attached {
     Channel(Box<Channel>),
@@ -113,6 +135,42 @@ impl SshTransport {
             return Ok(channel);
         }
         self.start_master(&wish, &lock).await
+    }
+
+    /// The command of a terminal on a host: program and arguments, and what they get besides the usual environment. It goes over a
+    /// connection that is up, where there is one; `remote` is what the host is to run, its login shell if `None`.
+    ///
+    /// # Errors
+    /// If ssh does not say before the deadline what the name means.
+    pub async fn terminal(
+        &self,
+        destination: &Destination,
+        remote: Option<&str>,
+        over: Over,
+        deadline: Instant,
+    ) -> Result<TerminalCommand, TransportError> {
+        let resolved = Arc::new(self.resolve(destination, deadline).await?);
+        let wish = self.wish(destination, remote.unwrap_or_default(), deadline, resolved);
+        let master = if over == Over::WhatIsUp { self.any_master(&wish).await } else { None };
+        let (arguments, route) = match master {
+            Some(Route::UserMaster(socket)) => (argv::terminal_attached(&self.basis(&wish), &socket, remote), Route::UserMaster(socket)),
+            Some(Route::OwnMaster(socket)) => (argv::terminal_attached(&self.basis(&wish), &socket, remote), Route::OwnMaster(socket)),
+            Some(Route::Single | Route::Local) | None => (argv::terminal_single(&self.basis(&wish), remote), Route::Single),
+        };
+        Ok(TerminalCommand { program: self.inner.settings.program.clone(), arguments, env: self.env().await.to_vec(), route })
+    }
+
+    /// A master that is up, the user's first.
+    async fn any_master(&self, wish: &Wish<'_>) -> Option<Route> {
+        if let Some(socket) = self.user_master(wish).await {
+            return Some(Route::UserMaster(socket));
+        }
+        for socket in wish.notice.sockets() {
+            if !self.is_to_be_left_alone(&socket) && sockets::is_ours(&socket) && self.control(&socket, "check").await {
+                return Some(Route::OwnMaster(socket));
+            }
+        }
+        None
     }
 
     /// What the name means to ssh, as `user@name:port`.

@@ -167,19 +167,13 @@ async fn stop<W: Work>(work: &W, host: &HostAlias, id: Handle, mut interrupt: to
 }
 
 /// Why following ended without the command's end.
-pub(crate) enum End {
+enum End {
     Failed(Failure),
     Closed,
 }
 
 /// Follows one stream to the command's end.
-pub(crate) async fn followed<W: Work>(
-    work: &W,
-    host: &HostAlias,
-    id: &Handle,
-    stream: action::Stream,
-    mut printer: Printer,
-) -> Result<State, End> {
+async fn followed<W: Work>(work: &W, host: &HostAlias, id: &Handle, stream: action::Stream, mut printer: Printer) -> Result<State, End> {
     let mut follower = if stream == action::Stream::Stdout { Follower::default() } else { Follower::quiet() };
     loop {
         let asked = tokio::time::Instant::now();

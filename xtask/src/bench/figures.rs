@@ -197,5 +197,5 @@ pub(super) fn list(binary: &Path, _effort: Effort) -> Outcome<Vec<Figure>> {
     let (list, _) = bed.spawn(&[])?.first_list(Instant::now())?;
     let bytes = list.to_string().len();
     let tools = list["tools"].as_array().map_or(0, Vec::len);
-    Ok(vec![Figure::new(format!("tools/list, all {tools} tools, bytes"), bytes.to_string(), "<= 10240", bytes <= 10240 && tools > 0)])
+    Ok(vec![Figure::new(format!("tools/list, all {tools} tools, bytes"), bytes.to_string(), "<= 16384", bytes <= 16384 && tools > 0)])
 }

@@ -49,6 +49,9 @@ const NEEDS: &[Need] = &[
     need(Stage::Test, "dropbear", "dropbear-bin", Some("dropbear")),
     need(Stage::Test, "rg", "ripgrep", Some("ripgrep")),
     need(Stage::Test, "shellcheck", "shellcheck", Some("shellcheck")),
+    need(Stage::Test, "vi", "vim-tiny", None),
+    need(Stage::Test, "less", "less", Some("less")),
+    need(Stage::Test, "top", "procps", None),
     need(Stage::Test, "setsid", "util-linux", None),
 ];
 

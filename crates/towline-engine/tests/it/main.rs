@@ -6,4 +6,5 @@ mod link;
 mod rig;
 mod sessions;
 mod several;
+mod terminals;
 mod watch;

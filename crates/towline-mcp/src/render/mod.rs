@@ -7,6 +7,7 @@
 mod files;
 mod kept;
 mod output;
+mod terminals;
 mod words;
 
 use towline_base::Failure;
@@ -64,7 +65,11 @@ impl Question {
             | Action::Hosts
             | Action::Connect(_)
             | Action::Clean(_)
-            | Action::Disconnect(_) => Self::Other,
+            | Action::Disconnect(_)
+            | Action::TerminalOpen(_)
+            | Action::TerminalSend(_)
+            | Action::TerminalRead(_)
+            | Action::TerminalClose(_) => Self::Other,
         }
     }
 }
@@ -89,6 +94,7 @@ pub fn answer(question: &Question, answer: &Answer) -> Result<Vec<Block>, Failur
         Body::Files(views) => return files::views(question, views, notes),
         Body::Written(written) => noted(files::written(written), notes),
         Body::Stats(stats) => noted(files::stats(stats), notes),
+        Body::Terminal(terminal) => terminals::terminal(terminal, notes),
         Body::Listing(listing) => noted(files::listing(listing), notes),
         Body::Found(text) | Body::Text(text) => {
             let (text, marked) = towline_base::visible::to_text(text.as_bytes());

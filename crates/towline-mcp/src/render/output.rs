@@ -7,7 +7,7 @@ use super::words::{cut, duration, one_line, timeout};
 use super::{marks, noted};
 
 /// How our own lines begin; a line of output that begins so is set off by a backslash.
-const MARKS: &[&str] = &["[exit ", "[killed ", "[running", "[queued", "[lost", "[unknown", "[note]", "[stderr]", "[omitted "];
+const MARKS: &[&str] = &["[exit ", "[killed ", "[running", "[queued", "[lost", "[unknown", "[note]", "[stderr]", "[omitted ", "[terminal "];
 
 /// Sets off every line that looks like one of ours.
 pub(super) fn set_off(text: &str) -> String {

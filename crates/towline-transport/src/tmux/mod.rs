@@ -31,6 +31,9 @@ pub(crate) use plan::session_name;
 
 /// How long tmux may take for an answer; it needs milliseconds, and a machine under load some more.
 const ANSWER: Duration = Duration::from_secs(10);
+/// How often a server that refuses is looked at again, and how long between.
+const ENDING_LOOKS: usize = 20;
+const ENDING_PAUSE: Duration = Duration::from_millis(25);
 /// The oldest tmux that has what is used here.
 const OLDEST: (u32, u32) = (3, 0);
 const CONFIG: &str = include_str!("tmux.conf");
@@ -183,12 +186,19 @@ impl Tmux {
     /// If the server does not answer.
     pub async fn list(&self) -> Result<Vec<Pane>, TransportError> {
         let Some(socket) = self.live_socket().await else { return Ok(Vec::new()) };
-        match self.ask(&socket, plan::list(), b"").await {
-            Ok(text) => Ok(parse::panes(&text)),
-            // It ended in between, and its panes with it.
-            Err(_) if !sockets::listens(&socket).await => Ok(Vec::new()),
-            Err(error) => Err(error),
+        let mut last = self.ask(&socket, plan::list(), b"").await;
+        // A server whose last window was closed takes a moment to end, and its panes went before it.
+        for _ in 0..ENDING_LOOKS {
+            if last.is_ok() {
+                break;
+            }
+            if !sockets::listens(&socket).await {
+                return Ok(Vec::new());
+            }
+            tokio::time::sleep(ENDING_PAUSE).await;
+            last = self.ask(&socket, plan::list(), b"").await;
         }
+        last.map(|text| parse::panes(&text))
     }
 
     /// Opens a window, or finds the one of that host, kind and name that is there; tells which.

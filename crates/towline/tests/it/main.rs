@@ -4,7 +4,6 @@
 
 mod hostile;
 mod process;
-pub(crate) mod run;
+mod run;
 mod server;
-mod watch;
 mod words;

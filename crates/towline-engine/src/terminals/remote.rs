@@ -1,0 +1,90 @@
+//! What a host runs in a terminal, as one command line.
+//!
+//! Holds to: constants but for a terminal's checked name; no `'` but the two around it, no newline, no `!`, no double backslash, so that
+//! every login shell passes it on; the user's own startup files are read and their prompt stays; nothing is left on the host. Leaves
+//! out: hosts that are not known to have a shell: nothing at all is sent to those.
+
+use towline_base::TerminalName;
+
+/// bash reads the startup files of a login, then this. No history is kept: what an agent types is not the user's.
+const BASH: &str = r#"
+if [ -r /etc/profile ]; then . /etc/profile; fi;
+for TOWLINE_INIT in .bash_profile .bash_login .profile; do if [ -r ~/$TOWLINE_INIT ]; then . ~/$TOWLINE_INIT; break; fi; done;
+unset TOWLINE_INIT HISTFILE;
+__towline_prompt() { local status=$?; printf "\033]133;D;%s\007\033]133;A\007" $status; return $status; };
+PROMPT_COMMAND="__towline_prompt${PROMPT_COMMAND:+;$PROMPT_COMMAND}";
+PS0="\e]133;C\a$PS0";
+exec 63<&-;
+"#;
+
+/// zsh reads this in place of its first file, which removes it and reads the user's.
+const ZSH: &str = r#"
+command rm -f -- "$ZDOTDIR/.zshenv"; command rmdir -- "$ZDOTDIR";
+if [[ -n $TOWLINE_ZDOTDIR ]]; then ZDOTDIR=$TOWLINE_ZDOTDIR; else unset ZDOTDIR; fi; unset TOWLINE_ZDOTDIR;
+if [[ -r ${ZDOTDIR:-$HOME}/.zshenv ]]; then . ${ZDOTDIR:-$HOME}/.zshenv; fi;
+__towline_precmd() { local s=$?; unset HISTFILE; print -n "\e]133;D;$s\a\e]133;A\a"; return s; };
+__towline_preexec() { print -n "\e]133;C\a"; };
+typeset -ga precmd_functions preexec_functions;
+precmd_functions=(__towline_precmd $precmd_functions); preexec_functions+=(__towline_preexec);
+"#;
+
+/// fish reads this after the user's files; from its version 4 on it sets the marks by itself.
+const FISH: &str = r#"
+function __towline_post --on-event fish_postexec; set -g __towline_status $status; end;
+function __towline_prompt --on-event fish_prompt; printf "\e]133;D;%s\a\e]133;A\a" $__towline_status; end;
+function __towline_exec --on-event fish_preexec; printf "\e]133;C\a"; end;
+"#;
+
+/// A login shell that marks its prompts, where it is one that can be taught to; else just the login shell.
+pub(crate) fn taught() -> String {
+    let script = format!(
+        "S=\"${{SHELL:-/bin/sh}}\"; case \"${{S##*/}}\" in \
+         bash) TOWLINE_INIT=\"{bash}\"; export TOWLINE_INIT; exec \"$S\" -c \"exec \\\"$S\\\" --rcfile <(printf %s \\\"\\$TOWLINE_INIT\\\") -i\";; \
+         zsh) if D=$(mktemp -d) && printf %s \"{zsh}\" >\"$D/.zshenv\"; then TOWLINE_ZDOTDIR=\"$ZDOTDIR\"; ZDOTDIR=\"$D\"; \
+         export ZDOTDIR TOWLINE_ZDOTDIR; fi; exec \"$S\" -l -i;; \
+         fish) case \"$(\"$S\" --version)\" in *\" 2.\"*|*\" 3.\"*) exec \"$S\" -l -C \"{fish}\";; esac; exec \"$S\" -l;; \
+         *) exec \"$S\" -l;; esac",
+        bash = quoted(BASH),
+        zsh = quoted(ZSH),
+        fish = quoted(FISH),
+    );
+    format!("exec /bin/sh -c '{script}'")
+}
+
+/// A shell that the host's own tmux or screen holds, so that it outlives the connection; the same again attaches to it.
+pub(crate) fn persistent(name: &TerminalName) -> String {
+    // tmux gives `.` a meaning of its own; no name holds a comma.
+    let name = name.as_str().replace('.', ",");
+    let script = format!(
+        "if command -v tmux >/dev/null 2>&1; then exec tmux -u -L towline -f /dev/null new-session -A -D -s \"{name}\" \
+         \\; set-option -g status off \\; set-option -g prefix None \\; set-option -g history-limit 50000 \\; set-option -s escape-time 25; \
+         elif command -v screen >/dev/null 2>&1; then exec screen -q -D -R -S \"towline-{name}\"; \
+         else echo \"this host has neither tmux nor screen\"; exit {NEITHER}; fi"
+    );
+    format!("exec /bin/sh -c '{script}'")
+}
+
+/// The status that says that a host has nothing to hold a terminal with.
+pub(crate) const NEITHER: i32 = 124;
+
+/// The lines as one, to stand between double quotes in sh. A backslash before anything but `$`, `"`, `` ` `` and itself stays as it is.
+fn quoted(script: &str) -> String {
+    let line = script.trim().replace('\n', " ");
+    line.replace('"', "\\\"").replace('$', "\\$").replace('`', "\\`")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_line_passes_through_every_login_shell() {
+        let name = TerminalName::parse("job-1.x").expect("a name");
+        for line in [taught(), persistent(&name)] {
+            let inner = line.strip_prefix("exec /bin/sh -c '").and_then(|rest| rest.strip_suffix('\'')).expect("one word of sh");
+            assert!(!inner.contains(['\'', '\n', '!']) && !inner.contains("\\\\"), "{inner}");
+            assert!(line.len() < 8192);
+        }
+        assert!(persistent(&name).contains("-s \"job-1,x\""));
+    }
+}

@@ -1,0 +1,355 @@
+//! Terminals over a real sshd and a real tmux.
+
+use std::time::{Duration, Instant};
+
+use towline_base::{Code, Failure, TerminalName};
+use towline_engine::action::{Key, Mode, Size, TerminalOpen, TerminalRead, TerminalSend, TerminalWait};
+use towline_engine::answer::{Awaits, Ended, Terminal, Why};
+use towline_engine::{Action, Answer, Body, Engine};
+use towline_testkit::process::command;
+use towline_testkit::{LabOptions, SshdOptions};
+
+use crate::rig::{Rig, context};
+
+/// Longest that a test waits for anything.
+const SOON: Duration = Duration::from_secs(60);
+
+/// A rig whose tmux server ends with it.
+struct Desk {
+    rig: Rig,
+}
+
+impl Desk {
+    fn start() -> Self {
+        Self::with(LabOptions::default())
+    }
+
+    fn with(options: LabOptions) -> Self {
+        let rig = Rig::with(options);
+        // A prompt that is known, and a shell that could not be told from a user's.
+        std::fs::write(rig.lab.sshd.home().join(".bash_profile"), "PS1='prompt$ '\n").expect("a file can be written");
+        Self { rig }
+    }
+
+    /// A desk on a host whose line is up, so that its shell can be taught to tell where it is.
+    async fn connected() -> Self {
+        let desk = Self::start();
+        desk.rig.run("true").await;
+        desk
+    }
+
+    async fn perform(&self, action: Action) -> Result<Answer, Failure> {
+        self.rig.perform(action).await
+    }
+
+    async fn open(&self, name: &str, command: Option<&str>) -> Terminal {
+        view(self.perform(opening(name, command)).await.expect("it opens"))
+    }
+
+    async fn send(&self, name: &str, text: &str, wait: TerminalWait) -> Terminal {
+        view(self.perform(sending(name, text, &[], true, wait)).await.expect("it sends"))
+    }
+
+    async fn keys(&self, name: &str, text: &str, keys: &[&str]) -> Terminal {
+        view(self.perform(sending(name, text, keys, false, TerminalWait::Quiet)).await.expect("it sends"))
+    }
+
+    async fn read(&self, name: &str, mode: Mode, wait: TerminalWait) -> Terminal {
+        view(self.perform(reading(name, mode, wait)).await.expect("it reads"))
+    }
+
+    async fn until(&self, name: &str, word: &str) -> Terminal {
+        let end = Instant::now() + SOON;
+        loop {
+            let terminal = self.read(name, Mode::Screen, TerminalWait::Nothing).await;
+            if text(&terminal).contains(word) {
+                return terminal;
+            }
+            assert!(Instant::now() < end, "{word} did not come: {}", text(&terminal));
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+}
+
+impl Drop for Desk {
+    fn drop(&mut self) {
+        kill_tmux(&self.rig);
+    }
+}
+
+/// Ends the tmux server of a test, by the socket that towline prints.
+fn kill_tmux(rig: &Rig) {
+    let state = rig.lab.state_dir();
+    for process in towline_testkit::process::with_argument(&state.join("terminals/tmux.conf").to_string_lossy()) {
+        towline_testkit::process::kill(process.pid);
+    }
+}
+
+fn view(answer: Answer) -> Terminal {
+    let Body::Terminal(terminal) = answer.body else { panic!("not a terminal: {:?}", answer.body) };
+    *terminal
+}
+
+fn text(terminal: &Terminal) -> String {
+    terminal.shown.lines.join("\n")
+}
+
+fn name(text: &str) -> Option<TerminalName> {
+    (!text.is_empty()).then(|| TerminalName::parse(text).expect("a name"))
+}
+
+fn opening(given: &str, command: Option<&str>) -> Action {
+    let size = Size { cols: 100, rows: 24 };
+    Action::TerminalOpen(TerminalOpen { name: name(given), size, command: command.map(str::to_owned), persist: false })
+}
+
+fn sending(given: &str, text: &str, keys: &[&str], enter: bool, wait: TerminalWait) -> Action {
+    let keys = keys.iter().map(|key| Key::parse(key).expect("a key")).collect();
+    let text = (!text.is_empty()).then(|| text.to_owned());
+    Action::TerminalSend(TerminalSend { name: name(given), text, keys, enter, resize: None, wait, timeout: Some(SOON) })
+}
+
+fn reading(given: &str, mode: Mode, wait: TerminalWait) -> Action {
+    Action::TerminalRead(TerminalRead { name: name(given), mode, lines: None, wait, colours: false, timeout: Some(SOON) })
+}
+
+fn pattern(text: &str) -> TerminalWait {
+    TerminalWait::Pattern(text.to_owned())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shell_tells_its_commands_statuses_and_keeps_its_own_prompt() {
+    let desk = Desk::connected().await;
+    let opened = desk.open("", None).await;
+    assert!(opened.attach.as_deref().is_some_and(|command| command.contains("attach -t '=towline/lab:@")), "{opened:?}");
+    desk.until("", "prompt$").await;
+    desk.send("", "true", TerminalWait::Quiet).await;
+    for (command, status, shown) in [("(exit 3)", 3, ""), ("echo one; sleep 0.4; echo two", 0, "one\ntwo\n"), ("false", 1, "")] {
+        let terminal = desk.send("", command, TerminalWait::Prompt).await;
+        assert_eq!((terminal.why, terminal.status, terminal.awaits), (Some(Why::Prompt), Some(status), Some(Awaits::Shell)), "{command}");
+        assert_eq!(text(&terminal), format!("prompt$ {command}\n{shown}prompt$"), "{command}");
+    }
+    // Nothing of what taught the shell is left in it or on the host.
+    let terminal = desk.send("", "echo [${TOWLINE_INIT-}${HISTFILE-}]; ls -A ~ | grep -v towline", TerminalWait::Prompt).await;
+    assert!(text(&terminal).contains("[]\n"), "{}", text(&terminal));
+    assert!(!desk.rig.lab.sshd.home().join(".bash_history").exists());
+    desk.perform(Action::TerminalClose(None)).await.expect("it closes");
+    let gone = desk.perform(reading("", Mode::Screen, TerminalWait::Nothing)).await.expect_err("it is closed");
+    assert_eq!(gone.code, Code::Unknown);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pattern_never_matches_the_echo_nor_older_text() {
+    let desk = Desk::connected().await;
+    desk.open("t", None).await;
+    desk.until("t", "prompt$").await;
+    desk.send("t", "echo READY-1", TerminalWait::Prompt).await;
+    // The word stands on the screen, in what is typed, and a second later in the output.
+    let begun = Instant::now();
+    let terminal = desk.send("t", "sleep 1; echo READY-$((1+1)); echo READY-1", pattern("READY-1$")).await;
+    assert!(begun.elapsed() >= Duration::from_secs(1) && terminal.why == Some(Why::Matched), "{terminal:?}");
+    desk.send("t", "sleep 1; echo A; echo B", TerminalWait::Nothing).await;
+    let begun = Instant::now();
+    assert_eq!(desk.read("t", Mode::Screen, pattern("^A$")).await.why, Some(Why::Matched));
+    assert_eq!(desk.read("t", Mode::Screen, pattern("^B$")).await.why, Some(Why::Matched));
+    assert!(begun.elapsed() < Duration::from_secs(20));
+    let mut again = reading("t", Mode::Screen, pattern("^A$"));
+    if let Action::TerminalRead(read) = &mut again {
+        read.timeout = Some(Duration::from_millis(600));
+    }
+    assert_eq!(view(desk.perform(again).await.expect("it reads")).why, Some(Why::Timeout));
+    // A program that repeats its input: the first is the echo, the second the output.
+    desk.send("t", "cat", TerminalWait::Quiet).await;
+    let terminal = desk.send("t", "hello", pattern("hello")).await;
+    assert_eq!((terminal.why, text(&terminal).matches("hello").count()), (Some(Why::Matched), 2), "{}", text(&terminal));
+    // A prompt's last blank counts.
+    desk.keys("t", "", &["C-c"]).await;
+    assert_eq!(desk.send("t", "true", pattern(r"\$ $")).await.why, Some(Why::Matched));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn changes_are_told_once_and_go_on_after_a_restart() {
+    let desk = Desk::connected().await;
+    desk.open("t", None).await;
+    desk.until("t", "prompt$").await;
+    let terminal = desk.send("t", "seq 3", TerminalWait::Prompt).await;
+    assert_eq!(text(&terminal), "prompt$ seq 3\n1\n2\n3\nprompt$");
+    assert_eq!(text(&desk.read("t", Mode::Changes, TerminalWait::Nothing).await), "");
+    // Another towline of the same user goes on where this one stopped, with the terminal as it stands.
+    let other = Rig::engine(&desk.rig.lab);
+    let hosts =
+        other.perform(towline_engine::Call { host: None, session: None, action: Action::Hosts }, context()).await.expect("it lists");
+    let Body::Text(listed) = hosts.body else { panic!("not a text") };
+    assert!(listed.contains("terminal t on lab: 100x24, open\n") && listed.contains("a person watches lab with: tmux -S "), "{listed}");
+    let call = |action| async { view(other.perform(Rig::call(action), context()).await.expect("it answers")) };
+    assert_eq!(text(&call(reading("t", Mode::Changes, TerminalWait::Nothing)).await), "");
+    let changed = call(sending("t", "echo x", &[], true, pattern("^x$"))).await;
+    assert!(text(&changed).starts_with("prompt$ echo x\nx"), "{}", text(&changed));
+    // More than a screen.
+    let terminal = desk.send("t", "seq 1000", TerminalWait::Prompt).await;
+    assert!(text(&terminal).contains("prompt$ seq 1000\n1\n2\n") && text(&terminal).ends_with("1000\nprompt$"), "{}", text(&terminal));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_is_not_typed_by_an_agent() {
+    let desk = Desk::connected().await;
+    // As sudo does it: no echo, the terminal itself.
+    let program = "printf '[sudo] password for jo: '; stty -echo; read -r x; stty echo; echo; echo got ${#x}";
+    let terminal = desk.open("t", Some(program)).await;
+    assert_eq!(terminal.awaits, Some(Awaits::Password), "{}", text(&terminal));
+    let refused = desk.perform(sending("t", "hunter2", &[], true, TerminalWait::Quiet)).await.expect_err("it is refused");
+    assert_eq!(refused.code, Code::Forbidden);
+    assert!(refused.hint.as_deref().is_some_and(|hint| hint.contains("attach -t")), "{refused}");
+    let refused = desk.perform(sending("t", "", &["h", "2"], true, TerminalWait::Quiet)).await.expect_err("keys spell it, too");
+    assert_eq!(refused.code, Code::Forbidden);
+    // The person types it there.
+    let socket = terminal.attach.and_then(|command| command.split(' ').nth(2).map(str::to_owned)).expect("a socket");
+    let typed = command("tmux").args(["-S", &socket, "send-keys", "-t", "=towline/lab:=t", "secret!", "Enter"]).status();
+    assert!(typed.expect("tmux runs").success());
+    let terminal = desk.until("t", "got 7").await;
+    assert_eq!(terminal.ended, Some(Ended::Exited(0)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn full_screen_programs_work() {
+    let desk = Desk::connected().await;
+    let home = desk.rig.lab.sshd.home();
+    std::fs::write(home.join("long.txt"), (0..200).map(|n| format!("line {n}")).collect::<Vec<_>>().join("\n"))
+        .expect("a file can be written");
+    desk.open("t", None).await;
+    desk.until("t", "prompt$").await;
+    let vim = desk.send("t", "vi -u NONE new.txt", TerminalWait::Quiet).await;
+    assert_eq!(vim.awaits, Some(Awaits::Editor), "{}", text(&vim));
+    desk.keys("t", "ihello from vim; C-c", &["Enter"]).await;
+    desk.keys("t", "  two  spaces", &["Escape"]).await;
+    desk.send("t", ":wq", TerminalWait::Prompt).await;
+    assert_eq!(std::fs::read_to_string(home.join("new.txt")).expect("it was written"), "hello from vim; C-c\n  two  spaces\n");
+    let less = desk.send("t", "less long.txt", TerminalWait::Quiet).await;
+    assert!(text(&less).contains("line 0") && less.awaits == Some(Awaits::Pager), "{less:?}");
+    let found = desk.send("t", "/line 150", pattern("line 150$")).await;
+    assert_eq!(found.why, Some(Why::Matched), "{}", text(&found));
+    let back = view(desk.perform(sending("t", "q", &[], false, TerminalWait::Prompt)).await.expect("it sends"));
+    assert_eq!((back.why, back.awaits), (Some(Why::Prompt), Some(Awaits::Shell)), "{}", text(&back));
+    let top = desk.send("t", "top", pattern("load average")).await;
+    assert_eq!(top.why, Some(Why::Matched));
+    desk.keys("t", "q", &[]).await;
+    let python = desk.send("t", "python3 -q", pattern(">>> $")).await;
+    assert_eq!(python.awaits, Some(Awaits::Interpreter), "{}", text(&python));
+    assert_eq!(desk.send("t", "print(6*7)", pattern("^42$")).await.why, Some(Why::Matched));
+    let end = view(desk.perform(sending("t", "", &["C-d"], false, TerminalWait::Prompt)).await.expect("it sends"));
+    assert_eq!(end.status, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_without_a_shell_has_terminals_and_is_sent_nothing() {
+    // A network device: its login program is a menu, and it logs whatever it is sent.
+    let dir = tempfile::tempdir().expect("a directory");
+    let (menu, log) = (dir.path().join("menu"), dir.path().join("log"));
+    let script = format!(
+        "#!/bin/sh\nprintf 'asked [%s]\\n' \"$SSH_ORIGINAL_COMMAND\" >>'{0}'\n\
+         while :; do printf 'device> '; read -r x || exit 0; printf '%s\\n' \"$x\" >>'{0}'; case $x in quit) exit 4;; *) echo \"done: $x\";; esac; done\n",
+        log.display()
+    );
+    std::fs::write(&menu, script).expect("a file can be written");
+    std::fs::set_permissions(&menu, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("its mode can be set");
+    let sshd = SshdOptions { config: vec![format!("ForceCommand {}", menu.display())], ..SshdOptions::default() };
+    let desk = Desk::with(LabOptions { sshd, ..LabOptions::default() });
+    let opened = desk.open("t", None).await;
+    assert_eq!((text(&opened).as_str(), opened.awaits), ("device>", Some(Awaits::Interpreter)));
+    let shown = desk.send("t", "show version", pattern("^done: .*")).await;
+    assert!(text(&shown).contains("done: show version"));
+    assert_eq!(std::fs::read_to_string(&log).expect("a log"), "asked []\nshow version\n");
+    let end = desk.send("t", "quit", TerminalWait::Prompt).await;
+    assert_eq!((end.why, end.ended), (Some(Why::Ended), Some(Ended::Exited(4))));
+    let dead = desk.perform(sending("t", "x", &[], true, TerminalWait::Quiet)).await.expect_err("it is dead");
+    assert!(dead.text.ends_with("is dead: its program ended with status 4."), "{dead}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cut_link_is_told_and_a_terminal_that_the_host_holds_survives_it() {
+    let desk = Desk::connected().await;
+    desk.open("plain", None).await;
+    let mut held = opening("held", None);
+    if let Action::TerminalOpen(open) = &mut held {
+        open.persist = true;
+    }
+    desk.perform(held).await.expect("it opens");
+    desk.send("held", "X=kept; echo begun-$X", pattern("begun-kept")).await;
+    desk.rig.lab.sshd.end_connections();
+    let end = Instant::now() + SOON;
+    let mut ended = None;
+    while ended.is_none() && Instant::now() < end {
+        ended = desk.read("plain", Mode::Screen, TerminalWait::Nothing).await.ended;
+    }
+    assert!(matches!(&ended, Some(Ended::Cut(words)) if !words.is_empty()), "{ended:?}");
+    let again = desk.perform(sending("held", "echo still-$X", &[], true, pattern("still-kept"))).await.expect("it is attached again");
+    assert!(again.notes.iter().any(|note| note.contains("attached again")), "{:?}", again.notes);
+    assert_eq!(view(again).why, Some(Why::Matched));
+    desk.send("held", "exit", TerminalWait::Quiet).await;
+    let new = desk.perform(opening("plain", None)).await.expect("it opens anew");
+    assert!(new.notes.iter().any(|note| note.contains("was replaced")), "{:?}", new.notes);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_terminal_outlives_towline_and_two_are_used_at_once() {
+    let desk = Desk::connected().await;
+    desk.open("job-1", None).await;
+    desk.open("job-10", None).await;
+    desk.until("job-1", "prompt$").await;
+    desk.until("job-10", "prompt$").await;
+    let (one, ten) = tokio::join!(
+        desk.send("job-1", "sleep 0.5; echo one-$((1))", pattern("^one-1$")),
+        desk.send("job-10", "sleep 0.5; echo ten-$((10))", pattern("^ten-10$"))
+    );
+    assert!(text(&one).contains("\none-1") && !text(&one).contains("ten"), "{}", text(&one));
+    assert!(text(&ten).contains("\nten-10") && !text(&ten).contains("one"), "{}", text(&ten));
+    desk.send("job-1", "Y=there", TerminalWait::Prompt).await;
+    desk.rig.engine.close().await;
+    let later: Engine = Rig::engine(&desk.rig.lab);
+    let answer = later.perform(Rig::call(sending("job-1", "echo $Y-still", &[], true, pattern("there-still"))), context()).await;
+    assert_eq!(view(answer.expect("it is there")).why, Some(Why::Matched));
+    let unknown = later.perform(Rig::call(reading("job", Mode::Screen, TerminalWait::Nothing)), context()).await.expect_err("no such");
+    assert_eq!(unknown.hint.as_deref(), Some("There are: job-1, job-10."));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_is_followed_and_its_end_is_found() {
+    let desk = Desk::connected().await;
+    desk.open("t", None).await;
+    desk.until("t", "prompt$").await;
+    let terminal = desk.send("t", "seq 200000; echo the-$((1))-end", pattern("^the-1-end$")).await;
+    assert_eq!(terminal.why, Some(Why::Matched));
+    assert!(
+        terminal.shown.omitted + terminal.shown.missing > 0 && text(&terminal).contains("200000\nthe-1-end"),
+        "{:?}",
+        terminal.shown.missing
+    );
+    let back = desk.read("t", Mode::Scrollback, TerminalWait::Nothing).await;
+    assert!(text(&back).contains("199900\n") && back.shown.omitted > 40_000, "{}", back.shown.omitted);
+    desk.send("t", "clear", TerminalWait::Prompt).await;
+    assert_eq!(text(&desk.read("t", Mode::Screen, TerminalWait::Nothing).await), "prompt$");
+    assert!(text(&desk.read("t", Mode::Scrollback, TerminalWait::Nothing).await).contains("the-1-end"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_size_is_real_and_changes_and_unknown_keys_do_not_arise() {
+    let desk = Desk::connected().await;
+    desk.open("t", None).await;
+    desk.until("t", "prompt$").await;
+    assert!(text(&desk.send("t", "stty size", TerminalWait::Prompt).await).contains("\n24 100\n"));
+    let mut resize = sending("t", "stty size", &[], true, TerminalWait::Prompt);
+    if let Action::TerminalSend(send) = &mut resize {
+        send.resize = Some(Size { cols: 70, rows: 30 });
+    }
+    let terminal = view(desk.perform(resize).await.expect("it sends"));
+    assert!(text(&terminal).contains("30 70"), "{}", text(&terminal));
+    assert_eq!(terminal.size, Size { cols: 70, rows: 30 });
+    let mut missing = reading("t", Mode::Screen, pattern("("));
+    if let Action::TerminalRead(read) = &mut missing {
+        read.colours = true;
+    }
+    assert_eq!(desk.perform(missing).await.expect_err("no pattern").code, Code::BadInput);
+    kill_tmux(&desk.rig);
+    let gone = desk.perform(reading("t", Mode::Screen, TerminalWait::Nothing)).await.expect_err("tmux was killed");
+    assert!(gone.text.contains("is gone"), "{gone}");
+}
