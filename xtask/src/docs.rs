@@ -17,8 +17,14 @@ pub(crate) enum Mode {
 }
 
 /// What the binary calls a table, and the file that shows it.
-const PAGES: &[(&str, &str)] =
-    &[("tools", "tools.md"), ("cli", "cli.md"), ("errors", "errors.md"), ("env", "environment.md"), ("limits", "limits.md")];
+const PAGES: &[(&str, &str)] = &[
+    ("tools", "tools.md"),
+    ("cli", "cli.md"),
+    ("errors", "errors.md"),
+    ("env", "environment.md"),
+    ("limits", "limits.md"),
+    ("events", "events.md"),
+];
 
 /// Writes or checks all pages.
 pub(crate) fn run(mode: Mode) -> Outcome<()> {

@@ -34,6 +34,8 @@ variables! {
     SessionKey = "TOWLINE_SESSION_KEY";
     /// Claude Code's name for its conversation; used where no session key was given.
     ClaudeSession = "CLAUDE_CODE_SESSION_ID";
+    /// `off`: no transcripts are kept on this machine.
+    Transcripts = "TOWLINE_TRANSCRIPTS";
     /// The user's home directory.
     Home = "HOME";
     /// Where state is kept, by the XDG rules.

@@ -98,6 +98,10 @@ limits! {
     KEEP_EXECUTION_KIB: u32 = 32 * 1024;
     /// Time without a command after which `towline clean HOST` ends a session: a conversation that pauses for less keeps its shell.
     CLEAN_IDLE: Duration = Duration::from_secs(3600);
+    /// Transcripts that are kept on this machine at most; the one that was quiet for longest goes first.
+    TRANSCRIPTS: usize = 200;
+    /// Size at which a transcript is moved aside, in bytes; as much again is kept of what was before.
+    TRANSCRIPT_BYTES: u64 = 4 * 1024 * 1024;
     /// Lines of a terminal's scrollback that one answer shows if the agent does not say.
     SCROLLBACK_READ: u32 = 200;
     /// Rows of a terminal's scrollback that one look takes in at most: more does not fit into an answer.

@@ -19,7 +19,7 @@ use crate::events::Witness;
 use crate::line::LineDriver;
 use crate::live::{self, Told};
 use crate::notes;
-use crate::output::body_of;
+use crate::output::{self, body_of};
 
 /// How long a cancelled or stopped execution's outcome is waited for: the grace and the kill, both on the host.
 const STOP_WAIT: Duration = Duration::from_secs(12);
@@ -47,7 +47,7 @@ pub(crate) async fn bash(
         let run = request(session, &bash, wait);
         let (handle, id) = (run.handle.clone(), run.id.clone());
         let told = Told::default();
-        let finish = if bash.place == Place::Background {
+        let finish = if matches!(bash.place, Place::Background | Place::Handed) {
             line.call(Request::Run(run), REPLY_WAIT).await
         } else {
             let looking = live::attend(line, &handle, bash.stderr == Stderr::Separate, witness, &told);
@@ -57,9 +57,13 @@ pub(crate) async fn bash(
         if finish == Finish::Refused("taken".to_owned()) {
             continue;
         }
-        let answer = report(line, &handle, &id, finish, &bash, wait).await;
-        if let Ok(Answer { body: Body::Execution(execution), .. }) = &answer {
+        let visited = matches!(&finish, Finish::Outcome(outcome) if outcome.report.marks.contains(&Mark::Visited));
+        let mut answer = report(line, &handle, &id, finish, &bash, wait).await;
+        if let Ok(Answer { body: Body::Execution(execution), notes }) = &mut answer {
             tell_rest(line, execution, witness, told);
+            if visited {
+                notes.extend(output::visits(line, session).await);
+            }
         }
         return answer;
     }
@@ -107,7 +111,7 @@ fn check(bash: &Bash) -> Result<(), Failure> {
 fn request(session: &SessionName, bash: &Bash, wait: Duration) -> Run {
     // The host's own clock is the second guard of a deadline: it holds when the link is down. The first is ours.
     let limit = match (bash.on_timeout, bash.place) {
-        (OnTimeout::Kill, Place::Background) => bash.timeout.map_or(0, |timeout| timeout.as_secs().max(1)),
+        (OnTimeout::Kill, Place::Background | Place::Handed) => bash.timeout.map_or(0, |timeout| timeout.as_secs().max(1)),
         (OnTimeout::Kill, Place::Session | Place::Fresh) => wait.as_secs() + 2,
         (OnTimeout::Background, _) => 0,
     };
@@ -115,8 +119,9 @@ fn request(session: &SessionName, bash: &Bash, wait: Duration) -> Run {
         handle: Handle::mint(),
         id: ExecutionId::mint(),
         session: session.clone(),
-        copy: bash.place != Place::Session,
-        background: bash.place == Place::Background,
+        copy: matches!(bash.place, Place::Fresh | Place::Background),
+        background: matches!(bash.place, Place::Background | Place::Handed),
+        visitor: bash.place == Place::Handed,
         separate: bash.stderr == Stderr::Separate,
         limit,
         command: bash.command.clone(),

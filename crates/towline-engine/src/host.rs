@@ -257,7 +257,12 @@ fn describe(found: &Found<'_>) -> String {
     if !missing.is_empty() {
         let _ = writeln!(text, "not there: {}", missing.join(" "));
     }
-    let _ = write!(text, "kept on the host: {}", found.hello.root);
+    let _ = writeln!(text, "kept on the host: {}", found.hello.root);
+    let _ = write!(
+        text,
+        "for the person: towline watch {0} [--full|--tmux] shows the calls live; towline attach {0}/{1} types into this session",
+        found.host.alias, found.session
+    );
     text
 }
 

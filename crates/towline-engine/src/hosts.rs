@@ -130,6 +130,7 @@ impl Hosts {
         } else {
             let _ = write!(text, "In ssh_config: {}", aliases.join(", "));
         }
+        text.push_str("\nFor the person: towline watch [HOST] [--full|--tmux] shows the calls live.");
         Answer { body: Body::Text(text), notes: Vec::new() }
     }
 

@@ -5,6 +5,7 @@
 
 pub mod action;
 pub mod answer;
+mod calls;
 pub mod context;
 mod dial;
 pub mod events;
@@ -29,6 +30,7 @@ use towline_policy::Permit;
 
 pub use action::{Action, Call};
 pub use answer::{Answer, Body};
+pub use calls::{become_command, calls_window};
 pub use towline_policy::{Reach, Rules};
 pub use towline_proto::recovery::Timing;
 
@@ -193,7 +195,8 @@ impl Inner {
             let own = if let Body::Execution(execution) = &done.body { Some(&execution.id) } else { None };
             done.notes.extend(host.tell_news(&context.own_session, own).await);
         }
-        if let Some(id) = finished(&done.body) {
+        // Nobody reads the answer of a call that was cancelled meanwhile: its outcome stays unread.
+        if let Some(id) = finished(&done.body).filter(|_| !context.cancel.is_cancelled()) {
             host.answered(id);
         }
         Ok(done)

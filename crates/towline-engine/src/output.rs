@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use regex::bytes::Regex;
 use tokio::time::Instant;
-use towline_base::{Code, Failure, Handle, limits};
+use towline_base::{Code, Failure, Handle, SessionName, limits};
 use towline_proto::Request;
 use towline_proto::outcome::{Report, Slice, Standing, parse_slice, parse_standing};
 use towline_proto::recovery::Finish;
@@ -17,11 +17,14 @@ use crate::action::{JobOutput, JobStop, Stream, WaitFor};
 use crate::answer::{Answer, Body, JobLine, OutputSlice, Stopped};
 use crate::execution::{duration_of, failure, state_of};
 use crate::line::LineDriver;
+use crate::notes;
 
 /// How long a reply may take beyond the wait that was asked for.
 const REPLY_WAIT: Duration = Duration::from_secs(20);
 /// How long ending an execution may take: the grace, the kill and the look afterwards.
 const STOP_WAIT: Duration = Duration::from_secs(20);
+/// How long an answer waits to learn what a person did.
+const VISITS_WAIT: Duration = Duration::from_secs(5);
 /// Bytes of one slice if the call does not say.
 const SLICE_BYTES: u64 = limits::ANSWER_CHARACTERS as u64;
 /// Largest slice: an answer is held in memory more than once.
@@ -284,6 +287,12 @@ fn look_at(id: &Handle) -> JobOutput {
 /// Lists the executions of a host that run or were not read.
 pub(crate) async fn jobs(line: &LineDriver) -> Result<Vec<JobLine>, Failure> {
     Ok(parse_jobs(&body_of(line.call(Request::Jobs(Which::Open), REPLY_WAIT).await)?))
+}
+
+/// A note of what a person did in this session that its agent was not told yet, and that is told once.
+pub(crate) async fn visits(line: &LineDriver, session: &SessionName) -> Option<String> {
+    let body = body_of(line.call(Request::Visits(session.clone()), VISITS_WAIT).await).ok()?;
+    notes::of_visit(&parse_jobs(&body))
 }
 
 /// Reads `handle|session|state|age|command` lines; what is none is left out.

@@ -204,7 +204,7 @@ pub(crate) fn of_end(state: &State, took: Option<Duration>, total: u64) -> Strin
 }
 
 /// How an execution stands, in a few words.
-fn of_state(state: &State) -> String {
+pub(crate) fn of_state(state: &State) -> String {
     match state {
         State::Exited(status) => format!("exit {status}"),
         State::Killed(signal) => format!("killed {signal}"),

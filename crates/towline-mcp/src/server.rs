@@ -17,7 +17,7 @@ use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer, ServerHandler};
 use serde_json::Map;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use towline_base::{Code, Failure, HostAlias, limits};
 use towline_engine::{Action, Answer, Call, Context};
@@ -110,7 +110,7 @@ impl<W: Work> Server<W> {
             biased;
             () = self.closing.cancelled() => return Err(stopping("nothing was started")),
             () = gone.cancelled() => return Err(Failure::new(Code::Cancelled, "cancelled before it began: nothing was started")),
-            place = self.places.clone().acquire_owned() => place.map_err(|_| stopping("nothing was started"))?,
+            place = self.place(&call) => place?,
         };
         let cancel = context.cancel.clone();
         let work = self.work.clone();
@@ -130,6 +130,14 @@ impl<W: Work> Server<W> {
             }
         };
         ended.unwrap_or_else(|error| Err(broken(&error)))
+    }
+
+    /// A place among the calls in work; what asks no host needs none, and waits for nobody.
+    async fn place(&self, call: &Call) -> Result<Option<OwnedSemaphorePermit>, Failure> {
+        if call.action == Action::Hosts {
+            return Ok(None);
+        }
+        self.places.clone().acquire_owned().await.map(Some).map_err(|_| stopping("nothing was started"))
     }
 
     async fn last_words(&self, mut task: tokio::task::JoinHandle<Result<Answer, Failure>>) -> Result<Answer, Failure> {

@@ -58,10 +58,12 @@ pub enum Mark {
     LoginSkipped,
     /// The session's shell had been lost; a new one was restored from what was saved on the host.
     StateRestored,
+    /// A person ran commands in the session that its agent was not told of yet.
+    Visited,
 }
 
 const MARKS: &[(char, Mark)] =
-    &[('r', Mark::ShellReplaced), ('h', Mark::HandedOver), ('l', Mark::LoginSkipped), ('s', Mark::StateRestored)];
+    &[('r', Mark::ShellReplaced), ('h', Mark::HandedOver), ('l', Mark::LoginSkipped), ('s', Mark::StateRestored), ('v', Mark::Visited)];
 
 /// Signals by number, as Linux and the BSDs agree on; others are named by their number.
 const SIGNALS: &[(u8, &str)] = &[

@@ -47,6 +47,7 @@ fn again(request: &Request) -> Again {
         | Request::Ack(_)
         | Request::Session(_)
         | Request::End(_)
+        | Request::Visits(_)
         | Request::Facts
         | Request::Sweep(_)
         | Request::Bound(_)
@@ -114,6 +115,9 @@ pub struct Line {
 const PINGS_FROM: u64 = 1 << 40;
 /// Bytes that one call may collect; more is a broken or hostile host.
 const COLLECT_BYTES: usize = towline_base::limits::REPLY_BYTES;
+/// Attempts that reached an sshd and failed, after which the pauses grow: as many as it forgives within seconds (a connection that
+/// comes to no login is one second of penalty, and the first fifteen are free).
+const BRISK: u32 = 8;
 /// Outcomes that a lane may be in the middle of telling; more is a broken or hostile host.
 const TELLING: usize = 1000;
 
@@ -292,7 +296,8 @@ impl Line {
 
     fn pause(&self, trouble: &Trouble) -> Duration {
         let doubled = self.timing.first_pause.saturating_mul(1 << self.failures.min(16));
-        doubled.min(if trouble.unreached() { self.timing.unreached_pause } else { self.timing.longest_pause })
+        let short = trouble.unreached() || self.failures <= BRISK;
+        doubled.min(if short { self.timing.unreached_pause } else { self.timing.longest_pause })
     }
 
     fn on_tick(&mut self, now: Duration, effects: &mut Vec<Effect>) {
@@ -505,6 +510,7 @@ fn awaited(request: &Request) -> Option<&str> {
         | Request::Ack(_)
         | Request::Session(_)
         | Request::End(_)
+        | Request::Visits(_)
         | Request::Facts
         | Request::Tool(..)
         | Request::Sweep(_)

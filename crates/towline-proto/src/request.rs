@@ -36,6 +36,8 @@ pub enum Request {
     Session(SessionName),
     /// To end a session.
     End(SessionName),
+    /// What a person ran in a session that its agent was not told of; it is told once.
+    Visits(SessionName),
     /// What the host is and has.
     Facts,
     /// A file tool, in a session's directory.
@@ -100,6 +102,7 @@ pub enum Clean {
 
 /// An execution to start.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "they are the request's flags, one letter each on the wire")]
 pub struct Run {
     /// Its short name, which also names its files.
     pub handle: Handle,
@@ -111,6 +114,8 @@ pub struct Run {
     pub copy: bool,
     /// Nobody waits for it.
     pub background: bool,
+    /// A person asks for it, not the session's agent.
+    pub visitor: bool,
     /// Standard error in a spool of its own.
     pub separate: bool,
     /// Seconds after which the host itself ends it; 0 for never.
@@ -200,6 +205,7 @@ impl Request {
             }
             Self::Session(name) => lines(number, "session", &[name.as_str().as_bytes()], &[]),
             Self::End(name) => lines(number, "end", &[name.as_str().as_bytes()], &[]),
+            Self::Visits(name) => lines(number, "visits", &[name.as_str().as_bytes()], &[]),
             Self::Facts => lines(number, "facts", &[], &[]),
             Self::Tool(session, call) => {
                 let mut words: Vec<&[u8]> = vec![call.tool.as_bytes(), session.as_str().as_bytes()];
@@ -258,6 +264,7 @@ impl Run {
             ('p', as_payload),
             ('o', self.cwd.is_some() || !self.env.is_empty()),
             ('b', self.background),
+            ('v', self.visitor),
         ] {
             if set {
                 flags.push(flag);
@@ -308,6 +315,7 @@ mod tests {
             session: SessionName::parse("s").expect("a name"),
             copy: false,
             background: false,
+            visitor: false,
             separate: false,
             limit: 0,
             command: command.to_owned(),

@@ -27,6 +27,7 @@ pub use channel::{Channel, Control, End, Input, Output, Route};
 pub use destination::{ConnectOptions, Destination};
 pub use error::TransportError;
 pub use local::LocalTransport;
+pub use program::become_command;
 pub use secrets::Wallet;
 pub use settings::SshSettings;
 pub use ssh::{Over, SshTransport, TerminalCommand};

@@ -51,6 +51,14 @@ pub(crate) enum OnDrop {
     LetGo,
 }
 
+/// Becomes a shell command, with this process's terminal; returns only if that cannot be.
+#[expect(clippy::disallowed_methods, reason = "this crate is the one that starts programs")]
+#[must_use]
+pub fn become_command(command: &str) -> io::Error {
+    use std::os::unix::process::CommandExt as _;
+    std::process::Command::new("/bin/sh").arg("-c").arg(format!("exec {command}")).exec()
+}
+
 /// What a short program said.
 #[derive(Debug)]
 pub(crate) struct Said {

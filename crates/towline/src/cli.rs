@@ -65,6 +65,22 @@ pub(crate) enum Command {
     /// List what towline keeps on a host, and remove it
     #[command(long_about = CLEAN)]
     Clean(Clean),
+    /// Show what agents do on your hosts while they do it
+    #[command(long_about = WATCH)]
+    Watch(Watch),
+    /// Type into an agent's own shell session
+    #[command(long_about = ATTACH)]
+    Attach {
+        /// The host, as ssh knows it, and the session (default: the one in which an agent worked last)
+        #[arg(value_name = "HOST[/SESSION]")]
+        target: String,
+    },
+    /// Read what was done in each session
+    #[command(long_about = TRANSCRIPT)]
+    Transcript {
+        #[command(subcommand)]
+        what: Transcript,
+    },
     /// Print the completions for a shell
     Completions {
         /// The shell
@@ -114,6 +130,93 @@ pub(crate) struct Clean {
     /// Only list what is kept
     #[arg(long, conflicts_with = "yes")]
     pub(crate) dry_run: bool,
+}
+
+const WATCH: &str = "\
+Show what agents do on your hosts while they do it.
+
+Every call of every towline of yours on this machine is shown: the command and its output as it comes, what changed in \
+files, what was found, links that were lost and came back, what was refused. It asks no host itself; while it is \
+open, each towline looks at the output of its running commands. Output that comes faster than a person reads is left \
+out, and it is said how much.
+
+Colours are used on a terminal unless NO_COLOR is set. Whatever a host prints is shown as text: no escape sequence of \
+it reaches your terminal.";
+
+const ATTACH: &str = "\
+Type into an agent's own shell session.
+
+You get a prompt in the shell that the agent uses: the same directory, variables, functions. Each line runs there as a \
+command of its own, is recorded and shown like the agent's, and the agent is told with its next command in that session \
+what you ran. A backslash at the end of a line continues it. Ctrl-C ends the running command, Ctrl-D leaves; neither \
+ends the session.
+
+Commands have no terminal: for vim or top, use ssh or a terminal of towline's.";
+
+const TRANSCRIPT: &str = "\
+Read what was done in each session.
+
+Each session has a transcript on this machine, readable by you alone: the lines of `towline watch`. It is bounded, and the \
+oldest go first. TOWLINE_TRANSCRIPTS=off keeps none.";
+
+/// Options of `towline watch`.
+#[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "they are flags of the command line, one each")]
+pub(crate) struct Watch {
+    /// Only what is done on this host
+    pub(crate) host: Option<String>,
+    /// Print each event as a line of JSON
+    #[arg(long, conflicts_with = "full")]
+    pub(crate) json: bool,
+    /// Use the whole terminal: hosts, sessions and running commands on one side, the chosen one's output on the other
+    #[arg(long)]
+    pub(crate) full: bool,
+    /// Show it in a window of towline's tmux server, beside the host's terminals, and attach to it
+    #[arg(long, requires = "host", conflicts_with_all = ["json", "full", "no_follow"])]
+    pub(crate) tmux: bool,
+    /// Begin so long ago: 30s, 10m, 2h, 1d, 0 or all
+    #[arg(long, value_name = "TIME", default_value = "10m")]
+    pub(crate) since: String,
+    /// End where the stream ends now
+    #[arg(long, conflicts_with = "full")]
+    pub(crate) no_follow: bool,
+}
+
+/// What to do with transcripts.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Transcript {
+    /// List them, the newest first
+    List,
+    /// Print one
+    Show {
+        /// Whose: HOST/SESSION, or HOST for the newest there
+        which: String,
+    },
+    /// Print one as it came, with long pauses made short
+    Replay {
+        /// Whose: HOST/SESSION, or HOST for the newest there
+        which: String,
+        /// So many times as fast
+        #[arg(long, default_value_t = 1.0)]
+        speed: f64,
+    },
+    /// Print one in a form for others
+    Export {
+        /// Whose: HOST/SESSION, or HOST for the newest there
+        which: String,
+        /// The form
+        #[arg(long = "format", default_value = "text")]
+        form: Form,
+    },
+}
+
+/// A form of an exported transcript.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Form {
+    /// The text
+    Text,
+    /// asciicast version 2, for asciinema and other players
+    Asciicast,
 }
 
 /// Options of `towline mcp`.
@@ -177,6 +280,8 @@ pub(crate) enum Page {
     Config,
     /// The environment variables
     Env,
+    /// The event stream
+    Events,
     /// Bounds and their reasons.
     Limits,
 }

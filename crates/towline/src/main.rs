@@ -3,6 +3,7 @@
 //! Holds to: stdout only through the printer (or the MCP server); errors on stderr, for people, 80 columns wide; exit
 //! codes as the help tells them. Leaves out: what the tools do (towline-engine) and what agents see (towline-mcp).
 
+mod attach;
 mod check;
 mod clean;
 mod cli;
@@ -13,6 +14,8 @@ mod reference;
 mod run;
 mod setup;
 mod small;
+mod transcript;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -40,9 +43,15 @@ fn dispatch(cli: Cli) -> Result<u8, Failure> {
         Command::Completions { shell } => Printer::bytes(&reference::completions(*shell)),
         Command::Man { subcommand } => Printer::bytes(&reference::man(subcommand.as_deref())?),
         Command::Reference { page } => Printer::bytes(reference::page(*page).as_bytes()),
-        Command::Mcp(_) | Command::Run(_) | Command::Check { .. } | Command::Hosts | Command::Jobs { .. } | Command::Clean(_) => {
-            within_runtime(cli)
-        }
+        Command::Watch(options) => watch::command(&setup::state(&cli.common)?, options),
+        Command::Transcript { what } => transcript::command(&setup::state(&cli.common)?, what),
+        Command::Attach { .. }
+        | Command::Mcp(_)
+        | Command::Run(_)
+        | Command::Check { .. }
+        | Command::Hosts
+        | Command::Jobs { .. }
+        | Command::Clean(_) => within_runtime(cli),
     }
 }
 
@@ -57,7 +66,15 @@ fn within_runtime(cli: Cli) -> Result<u8, Failure> {
             Command::Hosts => small::hosts(&setup::engine(&common, None)?).await,
             Command::Clean(options) => clean::command(&setup::engine(&common, None)?, options).await,
             Command::Jobs { host } => small::jobs(&setup::engine(&common, None)?, &host).await,
-            Command::Completions { .. } | Command::Man { .. } | Command::Reference { .. } => Ok(0),
+            Command::Attach { target } => {
+                let state = setup::state(&common)?;
+                Box::pin(attach::command(&setup::engine(&common, None)?, &state, &target)).await
+            }
+            Command::Completions { .. }
+            | Command::Man { .. }
+            | Command::Reference { .. }
+            | Command::Watch(_)
+            | Command::Transcript { .. } => Ok(0),
         }
     });
     // A thread may still wait for standard input; the process does not wait for it.

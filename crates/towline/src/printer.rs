@@ -82,6 +82,15 @@ impl Printer {
         }
     }
 
+    /// Writes bytes to stdout; false if nobody reads them any more.
+    pub(crate) fn open(bytes: &[u8]) -> Result<bool, Failure> {
+        match Stream::Stdout.write(bytes) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+            Err(error) => Err(Failure::new(Code::Local, format!("standard output cannot be written: {error}"))),
+        }
+    }
+
     /// Writes a text that was asked for to stdout, as lines.
     pub(crate) fn text(text: &str) -> Result<u8, Failure> {
         let end = if text.ends_with('\n') { "" } else { "\n" };

@@ -39,6 +39,7 @@ pub(crate) fn page(page: Page) -> String {
         Page::Errors => errors(),
         Page::Config => CONFIG.to_owned(),
         Page::Env => environment(),
+        Page::Events => events(),
         Page::Limits => limits(),
     }
 }
@@ -89,6 +90,16 @@ fn limits() -> String {
     );
     for limit in towline_base::limits::ALL {
         let _ = writeln!(page, "| `{}` | {} | {} |", limit.name.to_lowercase(), (limit.value)(), limit.meaning.trim());
+    }
+    page
+}
+
+fn events() -> String {
+    let mut page = String::from(
+        "# Event stream\n\n`towline watch --json` prints one event on each line, a JSON object with these fields; what does not apply is\nleft out. Text holds no control characters but newline and tab.\n\n| field | meaning |\n|---|---|\n",
+    );
+    for (name, meaning) in towline_engine::events::FIELDS {
+        let _ = writeln!(page, "| `{name}` | {meaning} |");
     }
     page
 }

@@ -167,13 +167,19 @@ async fn stop<W: Work>(work: &W, host: &HostAlias, id: Handle, mut interrupt: to
 }
 
 /// Why following ended without the command's end.
-enum End {
+pub(crate) enum End {
     Failed(Failure),
     Closed,
 }
 
 /// Follows one stream to the command's end.
-async fn followed<W: Work>(work: &W, host: &HostAlias, id: &Handle, stream: action::Stream, mut printer: Printer) -> Result<State, End> {
+pub(crate) async fn followed<W: Work>(
+    work: &W,
+    host: &HostAlias,
+    id: &Handle,
+    stream: action::Stream,
+    mut printer: Printer,
+) -> Result<State, End> {
     let mut follower = if stream == action::Stream::Stdout { Follower::default() } else { Follower::quiet() };
     loop {
         let asked = tokio::time::Instant::now();

@@ -10,6 +10,7 @@ use towline_engine::{Action, Call, Context, Engine, Keeping, Rules, Settings, Wa
 use towline_mcp::{Conversation, Origin};
 
 use crate::cli::Common;
+use crate::transcript::keep;
 
 /// Diagnostics go to stderr; what is shown is said by `TOWLINE_LOG`.
 pub(crate) fn logging() {
@@ -30,16 +31,27 @@ fn text(variable: Variable) -> Option<String> {
 
 /// An engine; connects to nothing yet.
 pub(crate) fn engine(common: &Common, cwd: Option<String>) -> Result<Engine, Failure> {
+    let state_dir = state(common)?;
     Ok(Engine::new(Settings {
         ssh: env::read(Variable::Ssh).map_or_else(|| PathBuf::from("ssh"), PathBuf::from),
-        state_dir: state_dir(common.state_dir.clone(), &env::read)?,
+        on_event: transcribed(common).then(|| keep::sink(&state_dir)),
+        state_dir,
         cwd,
         ssh_options: ssh_options(common)?,
         rules: Rules::default(),
         reach: Way::default(),
-        on_event: None,
         keeping: Keeping::default(),
     }))
+}
+
+/// The directory for towline's own state.
+pub(crate) fn state(common: &Common) -> Result<PathBuf, Failure> {
+    state_dir(common.state_dir.clone(), &env::read)
+}
+
+/// Whether transcripts are kept: unless the person does not want them.
+fn transcribed(_common: &Common) -> bool {
+    env::read(Variable::Transcripts).is_none_or(|value| value != "off")
 }
 
 /// The directory for towline's own state: said, or by the XDG rules.

@@ -7,10 +7,12 @@ mod bed;
 mod client;
 mod figures;
 mod kinds;
+mod link;
 mod memory;
 mod statistics;
 mod table;
 mod tools;
+mod watch;
 
 use clap::Args;
 use serde_json::json;
@@ -49,7 +51,11 @@ const PARTS: &[(&str, Part)] = &[
     ("cold", figures::cold),
     ("memory", memory::after_many_calls),
     ("flood", memory::flood),
+    ("watch", watch::view),
     ("list", figures::list),
+    ("recovery", link::recovery),
+    ("frozen", link::frozen),
+    ("unread", link::unread),
 ];
 
 /// Measures and prints.

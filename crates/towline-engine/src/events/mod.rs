@@ -34,6 +34,11 @@ impl Sink {
     pub fn new(tell: impl Fn(&Event) + Send + Sync + 'static) -> Self {
         Self(Arc::new(tell))
     }
+
+    /// Tells it.
+    pub fn tell(&self, event: &Event) {
+        (self.0)(event);
+    }
 }
 
 impl std::fmt::Debug for Sink {

@@ -60,8 +60,8 @@ impl Writer {
             tracing::debug!(%error, "the event stream could not be written");
             self.file = None;
         }
-        if let Some(Sink(tell)) = &self.sink {
-            tell(&event);
+        if let Some(sink) = &self.sink {
+            sink.tell(&event);
         }
     }
 

@@ -169,9 +169,18 @@ async fn what_is_not_known_is_said_to_be() {
     let failure =
         rig.perform(Action::JobStop(JobStop { id: id.clone(), signal: Some("-9; id".into()) })).await.expect_err("no such signal");
     assert_eq!(failure.code, Code::BadInput);
-    let bad = JobOutput { grep: Some("(".into()), ..look(&id) };
-    let failure = rig.perform(Action::JobOutput(bad)).await.expect_err("no regular expression");
-    assert!(failure.code == Code::BadInput && failure.text.starts_with("grep:"), "{failure}");
+    let wait = Some(Duration::from_secs(5));
+    let bad_grep = JobOutput { grep: Some("(".into()), ..look(&id) };
+    let bad_pattern = JobOutput { wait_for: WaitFor::Pattern("[a".into()), wait, ..look(&id) };
+    for (bad, parameter) in [(bad_grep, "grep:"), (bad_pattern, "wait_for:")] {
+        let failure = rig.perform(Action::JobOutput(bad)).await.expect_err("no regular expression");
+        assert!(failure.code == Code::BadInput && failure.text.starts_with(parameter), "{failure}");
+    }
+    // An id of one host is none of another.
+    let other = Rig::start();
+    let known = execution(&other.bash(bash("true")).await).id.clone();
+    let failure = rig.perform(Action::JobOutput(look(&known))).await.expect_err("another host's");
+    assert!(failure.code == Code::Unknown && failure.text.contains("belongs to another host"), "{failure}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -162,3 +162,28 @@ async fn a_refusal_and_a_label_are_told() {
     let end = seen(&rig, |event| event.kind == Kind::End && event.failed == Some(true)).await;
     assert_eq!(end.code.as_deref(), Some("forbidden"), "{end:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_agent_is_told_once_what_a_person_ran_in_its_session() {
+    let rig = Rig::start();
+    rig.run("true").await;
+    // Another machine: another state directory, another connection.
+    let other = tempfile::tempdir().expect("a directory");
+    let mut settings = Rig::settings(&rig.lab);
+    settings.state_dir = other.path().join("state");
+    let person = towline_engine::Engine::new(settings);
+    for command in ["cd /usr; PERSON=here", "(exit 3)"] {
+        let handed = Action::Bash(Bash { place: Place::Handed, ..bash(command) });
+        let answer = person.perform(Rig::call(handed), context()).await.expect("starts");
+        assert!(answer.notes.iter().all(|note| !note.contains("person")), "the person is not told of itself: {answer:?}");
+    }
+    let answer = rig.bash(bash("pwd; echo $PERSON")).await;
+    assert_eq!(execution(&answer).stdout.head, b"/usr\nhere\n");
+    let told = |answer: &towline_engine::Answer| {
+        answer.notes.iter().filter(|note| note.contains("a person stepped in")).cloned().collect::<Vec<_>>()
+    };
+    let note = told(&answer).concat();
+    assert!(note.contains("`cd /usr; PERSON=here` (exit 0), `(exit 3)` (exit 3)"), "{answer:?}");
+    assert_eq!(told(&rig.bash(bash("true")).await), Vec::<String>::new());
+    person.close().await;
+}

@@ -43,6 +43,7 @@ fn an_error_names_the_parameter() {
         ("Hosts", json!({"host": "h"}), "Hosts: unknown parameter \"host\" [bad_input]\nHosts takes: no parameters."),
         ("Jobs", json!({"host": "h", "session": "x"}), "Jobs: unknown parameter \"session\""),
         ("JobOutput", json!({"host": "h", "id": "../../"}), "JobOutput: id: \"../../\" cannot be used"),
+        ("JobOutput", json!({"host": "h", "id": "k3f9xx", "offset": -1}), "\"offset\" must be an integer from 0, not -1"),
         ("JobOutput", json!({"host": "h", "id": "k3f9xx", "wait_for": ""}), "\"wait_for\" must be"),
         ("JobStop", json!({"host": "h", "id": "k3f9xx", "signal": "-9"}), "\"signal\" must be a signal's name"),
         ("JobStop", json!({"host": "h", "id": "k3f9xx", "signal": "SIG"}), "\"signal\" must be a signal's name"),

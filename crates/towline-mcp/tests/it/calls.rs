@@ -33,6 +33,8 @@ async fn calls_fly_side_by_side_within_a_bound_and_ping_is_answered_meanwhile() 
     tokio::time::timeout(DEADLINE, full).await.unwrap();
     assert_eq!(client.request(json!({"id": 5, "method": "ping"})).await["result"], json!({}));
     assert!(client.request(json!({"id": 6, "method": "tools/list"})).await["result"].is_object());
+    // What asks no host does not stand in that queue.
+    assert!(!client.call(7, "Hosts", json!({})).await.0);
     gate.add_permits(calls as usize);
     for id in 100..100 + calls {
         assert_eq!(client.answer(&json!(id)).await["result"]["isError"], false);

@@ -36,3 +36,14 @@ tl_job_lines() {
       }
     }' "$TL_ROOT/index" 2>/dev/null
 }
+
+# tl_visits SESSION: a line as of tl_jobs for each execution that a person asked for and the agent was not told of; then they are.
+tl_visits() {
+  if ! mv "$TL_ROOT/s/$1/visits" "$TL_TMP/$TL_REQ.v"; then return 0; fi
+  while read -r tl_h; do
+    tl_state_of "$tl_h"
+    if [ "$tl_state" = away ]; then continue; fi
+    tl_decode "$tl_command"
+    printf '%s|%s|%s||%.200s\n' "$tl_h" "$1" "$tl_state" "${tl_v%%"$tl_nl"*}"
+  done <"$TL_TMP/$TL_REQ.v"
+}

@@ -200,6 +200,7 @@ tl_work() {
     tool) tl_tool "$@" >"$tl_body_file" 2>/dev/null ;;
     output) tl_decode "$9" && tl_output "$2" "$3" "$4" "$5" "$6" "$7" "$8" "$tl_v" >"$tl_body_file" 2>/dev/null ;;
     stop) tl_stop "$2" "$3" >"$tl_body_file" 2>/dev/null ;;
+    visits) tl_visits "$2" >"$tl_body_file" 2>/dev/null ;;
     jobs) tl_jobs "$2" >"$tl_body_file" 2>/dev/null ;;
     session) tl_session_facts "$2" >"$tl_body_file" 2>/dev/null ;;
     end) tl_session_end "$2" >"$tl_body_file" 2>/dev/null ;;

@@ -10,7 +10,8 @@
 #
 # A line without its last dot was not written whole and does not count. Flags of an outcome: r the shell was ended by the
 # command and replaced - h it had left its session before - l the login files were left out - s the session's shell had been
-# lost and was restored from what was saved - f the spool could not hold all of the output.
+# lost and was restored from what was saved - f the spool could not hold all of the output - v a person ran commands in the
+# session that its agent was not told of.
 #
 # index: `+ <handle> <session> <command>` when asked for, `- <handle> <boot> <clock> <outcome>` at its end,
 # `r <handle>` once read: so that a list needs no look at each record.

@@ -142,7 +142,7 @@ tl_begin() {
   tl_claimed_by_me "$1" || return 1
   tl_current=$1 tl_idle=''
   if [ -n "$TL_FAST" ]; then tl_hurry=0.01; fi
-  case $tl_c_flags$tl_limit in *[e1-9]*) tl_begin_special "$1" ;; esac
+  case $tl_c_flags$tl_limit in *[ev1-9]*) tl_begin_special "$1" ;; esac
   tl_say "$tl_d/c.$tl_gen" "$1 $tl_pipe $tl_c_flags $tl_id"
 }
 
@@ -158,8 +158,9 @@ tl_claimed_by_me() {
   [ "$tl_b_rest" = "$tl_mine" ]
 }
 
-# What most executions do without: standard error apart, a time limit.
+# What most executions do without: standard error apart, a time limit, a person who asked for it: the agent is to be told.
 tl_begin_special() {
+  case $tl_c_flags in *v*) tl_append "$tl_d/visits" "$1" ;; esac
   case $tl_c_flags in *e*) tl_prepare_error ;; esac
   if [ "$tl_limit" -gt 0 ]; then tl_after "$tl_limit" "l $1" && tl_timer=$tl_v; fi
 }
@@ -249,6 +250,7 @@ tl_conclude() {
   tl_now
   tl_clock=$tl_v
   case $tl_full in ?*) tl_flags=f$tl_flags ;; esac
+  if [ -e "$tl_d/visits" ]; then case $tl_c_flags in *v*) ;; *) tl_flags=v$tl_flags ;; esac fi
   tl_v=$tl_s_cwd
   case $tl_v in *\\* | *"$tl_nl"*) tl_encode "$tl_v" ;; esac
   tl_took=$((tl_clock - tl_began))

@@ -212,6 +212,7 @@ pub(crate) fn command(text: &str) -> Run {
         session: session("main"),
         copy: false,
         background: false,
+        visitor: false,
         separate: false,
         limit: 0,
         command: text.to_owned(),

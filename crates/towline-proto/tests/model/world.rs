@@ -609,6 +609,7 @@ fn run(exec: Exec, background: bool) -> Wanted {
         session: session(),
         copy: false,
         background,
+        visitor: false,
         separate: false,
         limit: 0,
         command: "true".to_owned(),

@@ -4,6 +4,7 @@
 
 mod hostile;
 mod process;
-mod run;
+pub(crate) mod run;
 mod server;
+mod watch;
 mod words;

@@ -8,7 +8,7 @@ use towline_testkit::Lab;
 const SOON: Duration = Duration::from_secs(20);
 
 /// The program with this lab's configuration; it is ended if it takes too long.
-fn towline(lab: &Lab, words: &[&str]) -> Command {
+pub(crate) fn towline(lab: &Lab, words: &[&str]) -> Command {
     let mut command = lab.command("timeout");
     command.args(["--foreground", "-k", "1", "60", env!("CARGO_BIN_EXE_towline"), "--ssh-config"]);
     command.arg(lab.ssh_config()).args(words).stdin(Stdio::null());
@@ -16,18 +16,18 @@ fn towline(lab: &Lab, words: &[&str]) -> Command {
 }
 
 /// The same without the guard, for tests that send it signals and watch over it themselves.
-fn bare(lab: &Lab, words: &[&str]) -> Watched {
+pub(crate) fn bare(lab: &Lab, words: &[&str]) -> Watched {
     let mut command = lab.command(env!("CARGO_BIN_EXE_towline"));
     command.arg("--ssh-config").arg(lab.ssh_config()).args(words).stdin(Stdio::null());
     Watched(command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap())
 }
 
 /// A process that does not outlive the test.
-struct Watched(Child);
+pub(crate) struct Watched(pub(crate) Child);
 
 impl Watched {
     /// Its exit code, which comes soon.
-    fn code(&mut self) -> Option<i32> {
+    pub(crate) fn code(&mut self) -> Option<i32> {
         let mut status = None;
         towline_testkit::eventually(SOON, || {
             status = self.0.try_wait().unwrap();

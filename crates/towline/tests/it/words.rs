@@ -20,6 +20,13 @@ fn what_is_wrong_is_said_with_its_exit_code() {
         (&["mcp", "--tools", "codin"], 125, "\"codin\" is no set, family or tool"),
         (&["mcp", "--host", "-x"], 2, "unexpected argument"),
         (&["mcp", "--host=-x"], 125, "[bad_host]"),
+        (&["watch", "--since", "5"], 125, "--since: \"5\" is not a time"),
+        (&["watch", "--full"], 125, "--full needs a terminal"),
+        (&["watch", "--tmux"], 2, "<HOST>"),
+        (&["watch", "--json", "--full"], 2, "cannot be used with"),
+        (&["attach", "h/../x"], 125, "session: \"../x\" cannot be used"),
+        (&["attach", "h"], 125, "no agent has worked on h"),
+        (&["transcript", "show", "h"], 125, "there is no transcript of \"h\""),
         (&["man", "nothing"], 125, "there is no command \"nothing\""),
     ] {
         let (exit, stdout, stderr) = run(words);
@@ -46,6 +53,8 @@ fn what_was_asked_for_is_on_stdout() {
         (&["reference", "errors"], "# Error codes"),
         (&["reference", "config"], "# Settings"),
         (&["reference", "env"], "# Environment"),
+        (&["reference", "events"], "# Event stream"),
+        (&["transcript", "list"], "There are no transcripts yet."),
     ] {
         let (exit, stdout, stderr) = run(words);
         assert_eq!((exit, stderr.as_str()), (0, ""), "{words:?}");
