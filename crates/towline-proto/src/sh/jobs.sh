@@ -29,7 +29,8 @@ tl_job_lines() {
     END {
       for (i = 0; i < n; i++) {
         h = order[i]
-        if (h in gone || (all != "all" && h in read && h in state)) continue
+        # What was answered is over, also where its end is only about to be written here.
+        if (h in gone || (all != "all" && h in read)) continue
         line = text[h]
         gsub(/\\\\/, "\001", line); sub(/\\n.*/, "", line); gsub(/\001/, "\\", line)
         print h "|" of[h] "|" (h in state ? state[h] : "?") "|" (h in at ? now - at[h] : "") "|" line

@@ -51,7 +51,8 @@ tl_place() {
   if [ -r /etc/machine-id ]; then read -r tl_line </etc/machine-id; fi
   case $TL_NODE in *[!A-Za-z0-9._-]* | '' | .*) TL_NODE=node ;; esac
   TL_NODE=$TL_NODE-${tl_line%"${tl_line#????????}"}
-  for tl_base in "${XDG_STATE_HOME:-${HOME:-/nonexistent}/.local/state}" "/var/tmp/towline-$(id -u)" "/tmp/towline-$(id -u)"; do
+  for tl_base in "${XDG_STATE_HOME:-${HOME:+$HOME/.local/state}}" "/var/tmp/towline-$(id -u)" "/tmp/towline-$(id -u)"; do
+    if [ -z "$tl_base" ]; then continue; fi
     TL_ROOT=$tl_base/towline/v1/$TL_NODE
     if [ -d "$TL_ROOT/w" ] && [ -w "$TL_ROOT/w" ] && tl_ours "$tl_base/towline"; then break; fi
     if tl_make_dirs && tl_ours "$tl_base/towline"; then break; fi

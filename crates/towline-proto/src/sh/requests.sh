@@ -29,7 +29,13 @@ tl_run() {
 # tl_run_again: the record is there. True if it is this very request and it was not begun: then it is told again to begin, which
 # does nothing if it was. A record that is not whole was left by a lane that ended in the middle of it, and is written again.
 tl_run_again() {
-  if tl_read_record "$1"; then
+  # Another lane may be writing it in this moment; one that was lost in the middle writes no more.
+  tl_tries=0
+  while ! tl_read_record "$1" && [ -e "$tl_x" ] && [ "$tl_tries" -lt 20 ]; do
+    tl_tries=$((tl_tries + 1))
+    tl_nap
+  done
+  if [ -n "$tl_whole" ]; then
     if [ "$tl_id" != "$2" ]; then tl_frame n "$1" taken && return 1; fi
     if [ "$tl_digest" != "$3" ]; then tl_frame n "$1" digest && return 1; fi
     if [ "$tl_state" != queued ]; then tl_wait "$1" && return 1; fi
@@ -40,10 +46,12 @@ tl_run_again() {
     if [ "$tl_state" != queued ]; then tl_wait "$1" && return 1; fi
     return 0
   fi
+  # Whoever wrote part of it may still be there: both are told.
+  if [ -e "$tl_x" ]; then tl_append "$TL_ROOT/w/$1" "$TL_LANE_ID"; fi
   if tl_arguments "$@" && printf '%s\n' "$2 $3 $4 $6- $7 $5 $TL_LANE_ID .$tl_nl$8" 1<>"$TL_ROOT/x/$1" && tl_read_record "$1" && [ "$tl_id" = "$2" ]; then
     return 0
   fi
-  rm -f "$TL_ROOT/x/$1" "$TL_ROOT/a/$2".*
+  rm -f "$TL_ROOT/x/$1" "$TL_ROOT/w/$1" "$TL_ROOT/a/$2".*
   tl_frame n "$1" state
   return 1
 }

@@ -218,7 +218,7 @@ tl_adopt() {
     if [ ! -e "$tl_f" ]; then continue; fi
     tl_g=${tl_f##*.}
     if ! tl_whose "$tl_g"; then
-      if tl_alive "$tl_o_pid" "$tl_o_start"; then tl_say "$tl_d/c.$tl_g" 'q q q'; else rm -f "$tl_f"; fi
+      if tl_alive "$tl_o_pid" "$tl_o_start"; then tl_say "$tl_d/c.$tl_g" 'q q q'; else rm -f "$tl_d/u.$tl_g"; fi
       continue
     fi
     tl_adopt_one

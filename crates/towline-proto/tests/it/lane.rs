@@ -62,7 +62,7 @@ const SESSION: &[Case] = &[
     case("i=0; while [ $i -lt 300 ]; do echo \"line $i\"; i=$((i+1)); done | tail -n 1", "exit 0", "line 299\n"),
     case("sh -c 'sleep 0.05; echo late'", "exit 0", "late\n"),
     case("grep SigIgn /proc/self/status | sed 's/.*\\(....\\)$/\\1/'", "exit 0", "0000\n"),
-    case("echo \"$PWD\"; cd /nonexistent 2>/dev/null || echo stays", "exit 0", "/\nstays\n"),
+    case("echo \"$PWD\"; cd /dev/null/none 2>/dev/null || echo stays", "exit 0", "/\nstays\n"),
 ];
 
 /// What only a bash can do.
@@ -158,13 +158,13 @@ fn output(run: &Run, stream: &'static str, offset: u64, limit: u64) -> Request {
 /// Directory, variables and standard input of one call; a missing directory runs nothing; no value shows in a process list.
 fn for_this_call_only(line: &mut Line<'_>) {
     line.bash("cd /usr; V=before; unset W");
-    let env = vec![("V".to_owned(), "a b\n$(touch /nonexistent/x)'\\n".to_owned()), ("W".to_owned(), String::new())];
+    let env = vec![("V".to_owned(), "a b\n$(touch /dev/null/none/x)'\\n".to_owned()), ("W".to_owned(), String::new())];
     let run =
         Run { cwd: Some("/etc".to_owned()), env, ..command("pwd; printf '[%s]' \"$V\" \"${W-unset}\"; sh -c 'printf \"[%s]\" \"$V\"'") };
-    assert_eq!(line.run(&run).text(), "/etc\n[a b\n$(touch /nonexistent/x)'\\n][][a b\n$(touch /nonexistent/x)'\\n]");
+    assert_eq!(line.run(&run).text(), "/etc\n[a b\n$(touch /dev/null/none/x)'\\n][][a b\n$(touch /dev/null/none/x)'\\n]");
     assert_eq!(line.bash("pwd; echo $V ${W-unset}").text(), "/usr\nbefore unset\n");
     let marker = line.host.home().join("ran");
-    let run = Run { cwd: Some("/nonexistent".to_owned()), ..command(&format!("touch {}", marker.display())) };
+    let run = Run { cwd: Some("/dev/null/none".to_owned()), ..command(&format!("touch {}", marker.display())) };
     assert_eq!(line.run(&run).report.standing, Standing::NoDirectory);
     assert!(!marker.exists());
     let input: Vec<u8> = (0..=255).collect();

@@ -216,6 +216,10 @@ fn after_a_reboot(own: &'static str) {
     let ended = line.bash("pwd; f");
     assert_eq!((ended.text().as_str(), ended.flags.as_str()), ("/usr\nf5 6\n", "s"));
     assert_eq!(line.bash("true").flags, "-");
+    let (_, jobs) = line.call(&Request::Jobs(Which::Open));
+    let record = fs::read_to_string(host.root().join("x").join(run.handle.as_str())).unwrap();
+    let told = jobs.lines().any(|row| row.starts_with(run.handle.as_str()) && row.contains("|main|lost reboot|"));
+    assert!(told, "{jobs}\n{record}");
     // A pid that is somebody else's now is not the supervisor.
     let current = format!("1 {} 1 {} p .\n", std::process::id(), boot.trim());
     kill(supervisor(&host, "main"), Signal::KILL);
@@ -450,46 +454,6 @@ under! {
     bash: "bash";
     dash: "dash";
     busybox_ash: "busybox ash";
-}
-
-// See the known faults in CHANGELOG for what is not asked of these.
-macro_rules! others {
-    ($($name:ident: $own:literal;)*) => {$(
-        mod $name {
-            #[test]
-            fn no_outcome_is_lost_with_a_supervisor() {
-                super::a_supervisor_is_lost($own);
-            }
-
-            #[test]
-            fn two_lanes_start_one_session() {
-                super::a_session_comes_up_once($own);
-            }
-
-            #[test]
-            fn a_reboot_is_told_and_the_state_restored() {
-                super::after_a_reboot($own);
-            }
-
-            #[test]
-            fn what_is_old_or_too_much_expires() {
-                super::things_expire($own);
-            }
-
-            #[test]
-            fn clean_leaves_nothing() {
-                super::everything_is_removed($own);
-            }
-
-            #[test]
-            fn the_dead_and_the_strangers_are_not_alive() {
-                super::life_is_told($own);
-            }
-        }
-    )*};
-}
-
-others! {
     mksh: "mksh";
     zsh: "zsh --emulate sh";
     ksh93: "ksh93";
