@@ -6,7 +6,7 @@
 use crate::run::{self, Outcome, Trouble};
 use crate::setup::{self, Ready, Stage};
 use crate::steps::{Steps, Verdict};
-use crate::{chaos, demo, docs, long, readme, shellcheck, tidy};
+use crate::{demo, docs, long, readme, shellcheck, tidy};
 
 /// How much is checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +49,7 @@ fn wanted(name: &str, only: &[String]) -> bool {
 type Job = fn(&Ready) -> Verdict;
 
 /// The steps in the order in which they fail soonest.
-fn jobs() -> [(&'static str, Job); 12] {
+fn jobs() -> [(&'static str, Job); 11] {
     [
         ("format", |_| plain(run::cargo().args(["fmt", "--all", "--check"]))),
         ("tidy", |_| tidy::report().map(|()| String::new()).into()),
@@ -61,7 +61,6 @@ fn jobs() -> [(&'static str, Job); 12] {
         ("docs", |_| docs::run(docs::Mode::Check).map(|()| String::new()).into()),
         ("MCP client", |ready| mcp_client(ready).into()),
         ("demo", |ready| demo::with(ready).map(|()| String::new()).into()),
-        ("chaos", |_| chaos::run(&chaos::Options::gate()).into()),
         ("README", |_| readme::run().into()),
     ]
 }
