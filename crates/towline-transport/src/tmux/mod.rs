@@ -31,6 +31,8 @@ pub(crate) use plan::session_name;
 
 /// How long tmux may take for an answer; it needs milliseconds, and a machine under load some more.
 const ANSWER: Duration = Duration::from_secs(10);
+/// How long after the end of a program its exit status may be missing before it counts as not known.
+const STATUS: Duration = Duration::from_secs(2);
 /// How often a server that refuses is looked at again, and how long between.
 const ENDING_LOOKS: usize = 20;
 const ENDING_PAUSE: Duration = Duration::from_millis(25);
@@ -239,8 +241,17 @@ impl Tmux {
     /// # Errors
     /// If the pane is gone, or tmux does not answer.
     pub async fn look(&self, pane: PaneId, back: u32, colours: Colours) -> Result<Look, TransportError> {
-        let text = self.ask_server(plan::look(pane, back, colours == Colours::Kept), b"").await?;
-        parse::look(&text, back).ok_or_else(|| failed("tmux showed a screen that cannot be read"))
+        let deadline = Instant::now() + STATUS;
+        loop {
+            let text = self.ask_server(plan::look(pane, back, colours == Colours::Kept), b"").await?;
+            let look = parse::look(&text, back).ok_or_else(|| failed("tmux showed a screen that cannot be read"))?;
+            // tmux sees the end of a program's output before it hears how the program ended.
+            let silent = look.dead.as_ref().is_some_and(|dead| dead.status.is_none() && dead.signal.is_none());
+            if !silent || Instant::now() >= deadline {
+                return Ok(look);
+            }
+            tokio::time::sleep(STATUS / 40).await;
+        }
     }
 
     /// Types a text; see [`Typing`].

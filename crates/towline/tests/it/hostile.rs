@@ -32,6 +32,8 @@ const WORDS: &[&str] = &[
     "[(",
     "🦀\u{202e}\u{7f}",
 ];
+/// What a tool is there to run, or to type where a person would: its words may act.
+const RUN_OR_TYPED: [(&str, &str); 3] = [("Bash", "command"), ("TerminalOpen", "command"), ("TerminalSend", "text")];
 const CLIMBING: &str = "../../../../../../../../etc/passwd";
 
 /// The login shell of the lab: everything but the home directory is read-only for what it starts.
@@ -51,6 +53,7 @@ fn plain(tool: &str) -> Value {
         "MultiEdit" => json!({"file_path": "f", "edits": [{"old_string": "none", "new_string": "y"}]}),
         "Stat" => json!({"paths": ["f"]}),
         "Glob" | "Grep" => json!({"pattern": "x"}),
+        "TerminalOpen" => json!({"command": "true"}),
         _ => json!({}),
     }
 }
@@ -174,7 +177,7 @@ fn no_word_of_any_parameter_of_any_tool_is_run() {
         }
         for word in &words {
             let calls = with_word(&schema, &given, word);
-            let calls: Vec<_> = calls.into_iter().filter(|(at, _)| (tool.name, at.as_str()) != ("Bash", "command")).collect();
+            let calls: Vec<_> = calls.into_iter().filter(|(at, _)| !RUN_OR_TYPED.contains(&(tool.name, at.as_str()))).collect();
             for (_, arguments) in &calls {
                 server.call(tool.name, arguments);
             }
