@@ -16,7 +16,8 @@ import uuid
 from mcp import Client, StdioServerParameters
 
 TOOLS = (
-    "Bash Jobs JobOutput JobStop Read MultiRead Write Edit MultiEdit Stat List Glob Grep Hosts Connect Disconnect"
+    "Bash Jobs JobOutput JobStop Read MultiRead Write Edit MultiEdit Stat List Glob Grep Hosts Connect Disconnect "
+    "TerminalOpen TerminalSend TerminalRead TerminalClose"
 ).split()
 STATUS = re.compile(r"^\[(exit \d+|killed \w+|running|queued|lost: .*|unknown: .*) · .*id ([0-9a-z]{6})(?: · .*)?\]$")
 CURRENT = "(file state is current in your context — no need to Read it back)"
