@@ -22,7 +22,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use towline_base::{Code, Failure, HostAlias, TerminalName, limits};
-use towline_transport::tmux::{Colours, Dead, Look, Pane, Size, Tmux, TmuxSettings, Typing};
+use towline_transport::tmux::{Colours, Look, Pane, Size, Tmux, TmuxSettings, Typing};
 
 pub use decide::Why;
 pub(crate) use open::TerminalPlace;
@@ -242,16 +242,7 @@ impl Terminals {
     }
 
     async fn look(&self, open: &Open, back: u32, colours: Colours) -> Result<Look, Failure> {
-        let mut look = self.tmux.look(open.pane.id, back, colours).await?;
-        // tmux sees that a program's output has ended before it hears how the program did.
-        for _ in 0..STATUS_LOOKS {
-            if look.dead != Some(Dead { status: None, signal: None }) {
-                break;
-            }
-            tokio::time::sleep(STATUS_PAUSE).await;
-            look = self.tmux.look(open.pane.id, back, colours).await?;
-        }
-        Ok(look)
+        Ok(self.tmux.look(open.pane.id, back, colours).await?)
     }
 
     async fn attach(&self, open: &Open) -> Option<String> {
@@ -351,9 +342,6 @@ impl Terminals {
 
 /// The kind of our windows.
 const KIND: &str = "terminal";
-/// How often a dead terminal without a status is looked at again, and how long between: a moment, or tmux does not tell it at all.
-const STATUS_LOOKS: usize = 40;
-const STATUS_PAUSE: Duration = Duration::from_millis(25);
 /// Rows that may come between two looks.
 const BETWEEN: u32 = 200;
 

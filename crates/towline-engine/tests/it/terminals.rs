@@ -69,6 +69,19 @@ impl Desk {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
+
+    /// How the terminal's program ended; it comes a moment after the last of what it printed.
+    async fn end(&self, name: &str) -> Ended {
+        let end = Instant::now() + SOON;
+        loop {
+            let terminal = self.read(name, Mode::Screen, TerminalWait::Nothing).await;
+            if let Some(ended) = terminal.ended {
+                return ended;
+            }
+            assert!(Instant::now() < end, "it does not end: {}", text(&terminal));
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
 }
 
 impl Drop for Desk {
@@ -206,8 +219,8 @@ async fn a_password_is_not_typed_by_an_agent() {
     let socket = terminal.attach.and_then(|command| command.split(' ').nth(2).map(str::to_owned)).expect("a socket");
     let typed = command("tmux").args(["-S", &socket, "send-keys", "-t", "=towline/lab:=t", "secret!", "Enter"]).status();
     assert!(typed.expect("tmux runs").success());
-    let terminal = desk.until("t", "got 7").await;
-    assert_eq!(terminal.ended, Some(Ended::Exited(0)));
+    desk.until("t", "got 7").await;
+    assert_eq!(desk.end("t").await, Ended::Exited(0));
 }
 
 #[tokio::test(flavor = "multi_thread")]

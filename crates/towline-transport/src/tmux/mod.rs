@@ -32,7 +32,7 @@ pub(crate) use plan::session_name;
 /// How long tmux may take for an answer; it needs milliseconds, and a machine under load some more.
 const ANSWER: Duration = Duration::from_secs(10);
 /// How long after the end of a program its exit status may be missing before it counts as not known.
-const STATUS: Duration = Duration::from_secs(2);
+const STATUS: Duration = Duration::from_secs(5);
 /// How often a server that refuses is looked at again, and how long between.
 const ENDING_LOOKS: usize = 20;
 const ENDING_PAUSE: Duration = Duration::from_millis(25);
@@ -245,12 +245,13 @@ impl Tmux {
         loop {
             let text = self.ask_server(plan::look(pane, back, colours == Colours::Kept), b"").await?;
             let look = parse::look(&text, back).ok_or_else(|| failed("tmux showed a screen that cannot be read"))?;
-            // tmux sees the end of a program's output before it hears how the program ended.
+            // tmux sees the end of a program's output before it hears how the program ended, and may not hear it at all: see `plan::reap`.
             let silent = look.dead.as_ref().is_some_and(|dead| dead.status.is_none() && dead.signal.is_none());
             if !silent || Instant::now() >= deadline {
                 return Ok(look);
             }
-            tokio::time::sleep(STATUS / 40).await;
+            tokio::time::sleep(STATUS / 100).await;
+            self.tell(plan::reap(), b"").await?;
         }
     }
 

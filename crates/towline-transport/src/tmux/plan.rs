@@ -68,6 +68,15 @@ pub(super) fn respawn(pane: PaneId, command: &[OsString]) -> Vec<OsString> {
     list
 }
 
+/// Makes the server look after its children, by a child that ends at once.
+///
+/// A tmux that is linked with libutempter (Debian's is) takes a pane out of the list of logins when its output ends, and the
+/// library sets SIGCHLD aside while its own child runs: the end of the pane's program, if it comes in that moment, is heard only
+/// together with the next child's.
+pub(super) fn reap() -> Vec<OsString> {
+    words(&["run-shell", ":"])
+}
+
 /// What a look shows: facts, then the rows as they stand, then the same with wrapped rows joined, and once more with colours.
 pub(super) fn look(pane: PaneId, back: u32, colours: bool) -> Vec<OsString> {
     let (pane, start) = (pane.to_string(), format!("-{back}"));
