@@ -44,7 +44,7 @@ exec unshare -m sh -c 'mount --make-rprivate / && mount --bind "$HOME" "$HOME" &
 /// Arguments with which a tool can be called.
 fn plain(tool: &str) -> Value {
     match tool {
-        "Bash" => json!({"command": "true"}),
+        "Bash" | "TerminalOpen" => json!({"command": "true"}),
         "JobOutput" | "JobStop" => json!({"id": "zzzzzz"}),
         "Read" => json!({"file_path": "f"}),
         "MultiRead" => json!({"files": [{"file_path": "f"}]}),
@@ -53,7 +53,6 @@ fn plain(tool: &str) -> Value {
         "MultiEdit" => json!({"file_path": "f", "edits": [{"old_string": "none", "new_string": "y"}]}),
         "Stat" => json!({"paths": ["f"]}),
         "Glob" | "Grep" => json!({"pattern": "x"}),
-        "TerminalOpen" => json!({"command": "true"}),
         _ => json!({}),
     }
 }
