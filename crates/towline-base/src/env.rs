@@ -44,6 +44,18 @@ variables! {
     XdgRuntime = "XDG_RUNTIME_DIR";
     /// The ssh agent's socket.
     SshAuthSock = "SSH_AUTH_SOCK";
+    /// The desktop's own askpass; used where there is a screen.
+    Askpass = "SSH_ASKPASS";
+    /// What kind of question ssh has for its askpass.
+    AskpassPrompt = "SSH_ASKPASS_PROMPT";
+    /// Where it is set, ssh has started towline to ask something: the socket of the towline that started ssh.
+    AskpassSocket = "TOWLINE_ASKPASS_SOCKET";
+    /// What that towline knows its own askpass by.
+    AskpassToken = "TOWLINE_ASKPASS_TOKEN";
+    /// There is a screen.
+    Display = "DISPLAY";
+    /// There is a screen.
+    WaylandDisplay = "WAYLAND_DISPLAY";
     /// No colours where it is set.
     NoColor = "NO_COLOR";
 }

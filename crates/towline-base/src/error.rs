@@ -52,15 +52,19 @@ codes! {
     /// ssh did not finish connecting within the limit.
     ConnectTimeout = "connect_timeout", "The host may be down, or a firewall drops the packets.";
     /// The host offered a key that known_hosts does not hold.
-    HostKeyUnknown = "host_key_unknown", "Connect once with `ssh HOST` in a terminal, compare the fingerprint, and accept it there.";
+    HostKeyUnknown = "host_key_unknown", "Compare the fingerprint with the one that the host's owner tells; then `towline trust HOST` in a terminal accepts it.";
     /// The host's key is not the one in known_hosts, or it is revoked. Nothing was sent.
     HostKeyChanged = "host_key_changed", "This can be an attack. Ask the host's owner; only if the change is genuine remove the old key with `ssh-keygen -R HOST`.";
     /// The host accepted none of the offered ways of logging in.
     AuthRejected = "auth_rejected", "Check the user, the key or the agent: `ssh HOST true` in a terminal must work without a question.";
     /// ssh wanted to ask a person something and nobody could answer.
-    AuthPrompt = "auth_prompt", "Load the key into ssh-agent, or open the connection once in a terminal: `ssh -M HOST`.";
+    AuthPrompt = "auth_prompt", "Load the key into ssh-agent, or open the connection once in a terminal: `towline auth HOST`.";
     /// A secret that the configuration names could not be fetched.
     SecretMissing = "secret_missing", "Run its command, or look at its file or keyring entry, as the user who runs towline.";
+    /// sudo on the host did not make this account root.
+    SudoRefused = "sudo_refused", "Run `sudo -v` on the host in a terminal to see what it says there.";
+    /// sudo asked for a password, and there is none, or it is wrong.
+    SudoPassword = "sudo_password", "Ask the user to name the password for sudo in the configuration, or to permit this account NOPASSWD.";
     /// ssh's own configuration is wrong.
     SshConfig = "ssh_config", "Run `ssh -G HOST` to see what ssh makes of it.";
     /// The program ssh (or another that is needed) is not on this machine.

@@ -71,7 +71,28 @@ impl HostAlias {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The name under which the same host is worked on as root, by sudo.
+    #[must_use]
+    pub fn as_root(&self) -> Self {
+        if self.is_root() { self.clone() } else { Self(format!("{}{ROOT}", self.0)) }
+    }
+
+    /// Whether this is such a name.
+    #[must_use]
+    pub fn is_root(&self) -> bool {
+        self.0.len() > ROOT.len() && self.0.ends_with(ROOT)
+    }
+
+    /// The host that ssh knows: without the mark of root.
+    #[must_use]
+    pub fn base(&self) -> Self {
+        if self.is_root() { Self(self.0[..self.0.len() - ROOT.len()].to_owned()) } else { self.clone() }
+    }
 }
+
+/// What stands behind a host's name where the work there is root's.
+const ROOT: &str = "+root";
 
 impl fmt::Display for HostAlias {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -190,6 +211,15 @@ mod tests {
             assert!(HostAlias::parse(word).is_err(), "{word:?}");
         }
         assert!(HostAlias::parse(&"a".repeat(256)).is_err());
+    }
+
+    #[test]
+    fn a_host_as_root_has_a_name_of_its_own() {
+        let prod = HostAlias::parse("me@prod:22").expect("a name");
+        assert_eq!(prod.as_root().as_str(), "me@prod:22+root");
+        assert_eq!(prod.as_root().as_root(), prod.as_root());
+        assert_eq!((prod.as_root().base(), prod.as_root().is_root(), prod.is_root()), (prod.clone(), true, false));
+        assert!(!HostAlias::parse("+root").expect("a name").is_root());
     }
 
     #[test]

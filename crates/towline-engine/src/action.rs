@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use towline_base::{Handle, HostAlias, SessionName, TerminalName};
+use towline_base::{Handle, HostAlias, Secret, SessionName, TerminalName};
+use towline_transport::AgentForwarding;
 pub use towline_transport::tmux::Size;
 
 pub use crate::terminals::keys::Key;
@@ -61,6 +62,10 @@ pub enum Action {
     TerminalRead(TerminalRead),
     /// End a terminal; the conversation's own if none is named.
     TerminalClose(Option<TerminalName>),
+    /// Have a person log in at the terminal; no tool of an agent.
+    SignIn,
+    /// Look at a host's key, and have ssh accept it if its fingerprint is one of these; no tool of an agent.
+    Trust(Vec<String>),
 }
 
 /// What to do with what towline keeps on a host.
@@ -383,6 +388,10 @@ pub struct Connect {
     pub identity_file: Option<String>,
     /// Jump host, other than ssh_config's.
     pub jump: Option<HostAlias>,
+    /// Whether the user's agent can be used from there.
+    pub agent: AgentForwarding,
+    /// A password in so many words; taken only where the person has allowed it.
+    pub password: Option<Secret>,
 }
 
 /// How to disconnect.

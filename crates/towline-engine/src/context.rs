@@ -47,6 +47,8 @@ pub struct Settings {
     pub ssh_options: Vec<String>,
     /// What may be done to hosts.
     pub rules: towline_policy::Rules,
+    /// Which secrets logins and commands may use.
+    pub access: towline_transport::Access,
     /// On which machine the calls work.
     pub reach: Way,
     /// Told of every event after it was written.

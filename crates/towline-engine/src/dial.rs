@@ -3,23 +3,44 @@
 use std::sync::Mutex;
 use std::time::Instant;
 
-use towline_base::{Failure, limits};
+use tokio::io::AsyncReadExt;
+use towline_base::{Failure, Nonce, Secret, limits};
+use towline_proto::program::{command_line, command_line_as_root};
 use towline_proto::recovery::Trouble;
 use towline_transport::{Destination, Route, Transport, TransportError};
 
 use crate::line::{Dial, Ending, Wire};
+use crate::sudo;
+
+/// As whom a lane works.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Acting {
+    /// As the account that ssh logs in to.
+    AsOneself,
+    /// As root, by sudo.
+    AsRoot,
+}
 
 /// One destination over one transport.
 pub(crate) struct Dialler {
     transport: Transport,
     destination: Destination,
+    acting: Acting,
     /// Over what the last channel went.
     route: Mutex<Option<Route>>,
 }
 
 impl Dialler {
-    pub(crate) fn new(transport: Transport, destination: Destination) -> Self {
-        Self { transport, destination, route: Mutex::new(None) }
+    pub(crate) fn new(transport: Transport, destination: Destination, acting: Acting) -> Self {
+        Self { transport, destination, acting, route: Mutex::new(None) }
+    }
+
+    /// The password for sudo, fetched when sudo asks.
+    async fn password(&self, deadline: Instant) -> Result<Option<Secret>, Failure> {
+        match &self.transport {
+            Transport::Ssh(ssh) => ssh.sudo_password(&self.destination, deadline).await,
+            Transport::Local(_) => Ok(None),
+        }
     }
 }
 
@@ -29,9 +50,18 @@ fn trouble(error: TransportError) -> Trouble {
 }
 
 impl Dial for Dialler {
-    async fn dial(&self, command: String) -> Result<Wire, Trouble> {
+    async fn dial(&self, nonce: &Nonce) -> Result<Wire, Trouble> {
         let deadline = Instant::now() + limits::CONNECT;
-        let channel = self.transport.open(&self.destination, &command, deadline).await.map_err(trouble)?;
+        let prompt = Nonce::mint();
+        let command = match self.acting {
+            Acting::AsOneself => command_line(nonce),
+            Acting::AsRoot => command_line_as_root(nonce, &prompt),
+        };
+        let mut channel = self.transport.open(&self.destination, &command, deadline).await.map_err(trouble)?;
+        let head = match self.acting {
+            Acting::AsOneself => Vec::new(),
+            Acting::AsRoot => sudo::answer(&mut channel, nonce, &prompt, self.password(deadline)).await?,
+        };
         if let Ok(mut route) = self.route.lock() {
             *route = Some(channel.route().clone());
         }
@@ -47,7 +77,8 @@ impl Dial for Dialler {
                 }
             })
         };
-        Ok(Wire { input: Box::new(channel.input), output: Box::new(channel.output), end: Box::new(end) })
+        let output = std::io::Cursor::new(head).chain(channel.output);
+        Ok(Wire { input: Box::new(channel.input), output: Box::new(output), end: Box::new(end) })
     }
 
     async fn distrust(&self) {

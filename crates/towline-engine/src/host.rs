@@ -14,6 +14,8 @@ use towline_proto::files::{ToolCall, ToolReply};
 use towline_proto::recovery::Finish;
 use towline_proto::request::Which;
 
+use towline_transport::AgentForwarding;
+
 use crate::action::{Bash, Connect, OnTimeout, Place, Stderr};
 use crate::answer::{Answer, Body, JobLine, State};
 use crate::context::{Context, Keeping};
@@ -213,10 +215,28 @@ pub(crate) async fn connect(host: &Host, session: &SessionName, connect: &Connec
             }
         }
     }
+    if connect.agent == AgentForwarding::On {
+        notes.push(agent_note(&facts));
+    }
     let hello = line.hello().unwrap_or_default();
     let text =
         describe(&Found { host, session, was, cwd: &cwd, facts: &facts, took, trip, hello: &hello, label: connect.label.as_deref() });
     Ok(Answer { body: Body::Text(text), notes })
+}
+
+/// How the forwarded agent stands, as the host sees it.
+fn agent_note(facts: &str) -> String {
+    let found = facts.lines().find_map(|line| line.strip_prefix("agent=")).map(str::trim);
+    match found {
+        None => {
+            "the agent was not forwarded: the host allows it not (AllowAgentForwarding), or there is no agent on this machine.".to_owned()
+        }
+        Some("0") => "the forwarded agent is there and holds no key; load one with ssh-add on this machine.".to_owned(),
+        Some("?") => "an agent was forwarded and does not answer (or there is no ssh-add on the host to ask it).".to_owned(),
+        Some(count) => format!(
+            "the forwarded agent is there and holds {count} key(s). Sessions that begin over this connection see it; whoever is root on the host can use it while it is up."
+        ),
+    }
 }
 
 /// Makes sure that a session is there; tells whether it is `new` or `old`, and its directory on the next line.

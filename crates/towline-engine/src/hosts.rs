@@ -9,15 +9,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use towline_base::env::{self, Variable};
-use towline_base::{Code, Failure, HostAlias, SessionName};
+use towline_base::{Code, Failure, HostAlias, Secret, SessionName};
 use towline_proto::Request;
 use towline_proto::recovery::Timing;
-use towline_transport::{ConnectOptions, Destination, LocalTransport, SshSettings, SshTransport, Transport};
+use towline_transport::{ConnectOptions, Destination, LiteralPasswords, LocalTransport, SshSettings, SshTransport, Transport, Trusted};
 
 use crate::action::{Clean, Connect, Disconnect};
 use crate::answer::{Answer, Body, Removed};
 use crate::context::{Keeping, Settings, Way};
-use crate::dial::Dialler;
+use crate::dial::{Acting, Dialler};
 use crate::events::{Event, Events, Kind};
 use crate::host::Host;
 use crate::keeping;
@@ -39,6 +39,7 @@ pub(crate) struct Hosts {
     begin_in: Option<String>,
     events: Events,
     keeping: Keeping,
+    literal_passwords: LiteralPasswords,
 }
 
 struct Known {
@@ -50,15 +51,17 @@ impl Hosts {
     pub(crate) fn new(settings: Settings, timing: Timing, events: Events) -> Self {
         let begin_in = settings.cwd.clone();
         let keeping = settings.keeping;
+        let literal_passwords = settings.access.literal_passwords;
         let transport = match settings.reach {
             Way::Ssh => {
                 let mut ssh = SshSettings::new(settings.ssh, settings.state_dir).with_environment();
                 ssh.options = settings.ssh_options;
+                ssh.access = settings.access;
                 Transport::Ssh(SshTransport::new(ssh))
             }
             Way::Local { home, env } => Transport::Local(LocalTransport::new(home, env)),
         };
-        Self { transport, timing, known: Mutex::default(), begin_in, events, keeping }
+        Self { transport, timing, known: Mutex::default(), begin_in, events, keeping, literal_passwords }
     }
 
     /// The host of this name.
@@ -66,24 +69,79 @@ impl Hosts {
         if let Some(known) = self.lock().get(alias) {
             return Ok(known.host.clone());
         }
-        self.add(alias, Destination::plain(alias.clone())?)
+        // As root: over the connection of the host as it was named, options included.
+        let named = alias.is_root().then(|| self.lock().get(&alias.base()).map(|known| known.destination.clone())).flatten();
+        self.add(alias, named.map_or_else(|| Destination::plain(alias.clone()), Ok)?)
+    }
+
+    /// Keeps a password that an agent gave, where the person has allowed that.
+    fn take_password(&self, destination: &Destination, password: &Secret) -> Result<(), Failure> {
+        match (self.literal_passwords, &self.transport) {
+            (LiteralPasswords::Refused, _) => {
+                let text =
+                    "password: it is not taken from a call, because it then went through the model and its provider; it was not used.";
+                let hint = "Ask the user to run `towline auth HOST` in a terminal, to load a key into ssh-agent, or to name a secret for the host in the configuration.";
+                Err(Failure::new(Code::Forbidden, text).hint(hint))
+            }
+            (LiteralPasswords::Taken, Transport::Ssh(ssh)) => {
+                ssh.keep_password(destination, password.clone());
+                Ok(())
+            }
+            (LiteralPasswords::Taken, Transport::Local(_)) => Ok(()),
+        }
+    }
+
+    /// Has a person log in at the terminal.
+    pub(crate) async fn sign_in(&self, alias: &HostAlias) -> Result<Answer, Failure> {
+        let destination = Destination::plain(alias.clone())?;
+        let Transport::Ssh(ssh) = &self.transport else { return Err(no_ssh()) };
+        let text = if ssh.sign_in(&destination).await? {
+            format!(
+                "Connected to {}. Every towline of yours uses this connection; it ends when it was idle for 12 hours, or by Disconnect with end.",
+                alias.base()
+            )
+        } else {
+            format!("There is a connection to {} already; nothing was asked.", alias.base())
+        };
+        Ok(Answer { body: Body::Text(text), notes: Vec::new() })
+    }
+
+    /// Looks at a host's key, and has ssh accept it if a person has compared its fingerprint.
+    pub(crate) async fn trust(&self, alias: &HostAlias, accepted: &[String]) -> Result<Answer, Failure> {
+        let destination = Destination::plain(alias.clone())?;
+        let Transport::Ssh(ssh) = &self.transport else { return Err(no_ssh()) };
+        let text = match ssh.trust(&destination, accepted, Instant::now() + towline_base::limits::CONNECT).await? {
+            Trusted::Already(fingerprint) => {
+                format!("The host key of {} is known already: {}.", alias.base(), fingerprint.unwrap_or_default())
+            }
+            Trusted::Added(fingerprints) => format!("ssh knows the host key of {} from now on: {}.", alias.base(), fingerprints.join(" ")),
+        };
+        Ok(Answer { body: Body::Text(text), notes: Vec::new() })
     }
 
     /// The host of this name with options, which is another one with a name of its own; and that name.
     pub(crate) fn with_options(&self, alias: &HostAlias, connect: &Connect) -> Result<(HostAlias, Arc<Host>), Failure> {
-        let Connect { user, port, identity_file, jump, .. } = connect.clone();
-        let options = ConnectOptions { user, port, identity_file, jump };
+        let Connect { user, port, identity_file, jump, agent, .. } = connect.clone();
+        let options = ConnectOptions { user, port, identity_file, jump, agent };
+        if let Some(password) = &connect.password {
+            self.take_password(&Destination::new(alias.clone(), options.clone())?, password)?;
+        }
         if options == ConnectOptions::default() {
             return Ok((alias.clone(), self.get(alias)?));
         }
         let destination = Destination::new(alias.clone(), options)?;
-        let same =
-            self.lock().iter().find(|(_, known)| known.destination == destination).map(|(name, known)| (name.clone(), known.host.clone()));
+        let same = self
+            .lock()
+            .iter()
+            .find(|(name, known)| known.destination == destination && name.is_root() == alias.is_root())
+            .map(|(name, known)| (name.clone(), known.host.clone()));
         if let Some(same) = same {
             return Ok(same);
         }
-        let number = 1 + self.lock().keys().filter(|name| name.as_str().starts_with(&format!("{alias}+"))).count();
-        let name = HostAlias::parse(&format!("{alias}+{number}"))?;
+        let base = alias.base();
+        let number = 1 + self.lock().keys().filter(|name| name.as_str().starts_with(&format!("{base}+"))).count();
+        let name = HostAlias::parse(&format!("{base}+{number}"))?;
+        let name = if alias.is_root() { name.as_root() } else { name };
         let host = self.add(&name, destination)?;
         Ok((name, host))
     }
@@ -94,8 +152,9 @@ impl Hosts {
             return Err(Failure::new(Code::TooLarge, format!("host: {MOST_HOSTS} hosts are in use already.")).hint("Disconnect from one."));
         }
         let (events, alias) = (self.events.clone(), name.clone());
+        let acting = if name.is_root() { Acting::AsRoot } else { Acting::AsOneself };
         let news = move |news| events.write(link_event(&alias, &news));
-        let line = LineDriver::start(Dialler::new(self.transport.clone(), destination.clone()), self.timing, news);
+        let line = LineDriver::start(Dialler::new(self.transport.clone(), destination.clone(), acting), self.timing, news);
         let host = Arc::new(Host::new(name.clone(), line, self.begin_in.clone(), self.keeping));
         known.insert(name.clone(), Known { host: host.clone(), destination });
         Ok(host)
@@ -107,6 +166,10 @@ impl Hosts {
 
     /// How a terminal on a host is reached; connects to nothing.
     pub(crate) fn terminal_place(&self, alias: &HostAlias) -> Result<TerminalPlace, Failure> {
+        if alias.is_root() {
+            let text = format!("host: a terminal is the account's own, and {alias} is root's.");
+            return Err(Failure::new(Code::BadInput, text).hint("Open one on the host itself, and let the person answer `sudo -i` there."));
+        }
         let host = self.get(alias)?;
         let destination = self.lock().get(alias).map(|known| known.destination.clone());
         let destination = destination.map_or_else(|| Destination::plain(alias.clone()), Ok)?;
@@ -211,6 +274,10 @@ fn link_event(host: &HostAlias, news: &News) -> Event {
         News::Back(after) => format!("back after {:.1} s", after.as_secs_f64()),
     };
     Event { text, ..Event::new(Kind::Link, host.as_str()) }
+}
+
+fn no_ssh() -> Failure {
+    Failure::new(Code::Local, "hosts are not reached by ssh here")
 }
 
 /// The names without patterns in the user's `~/.ssh/config`; what is included from elsewhere is not followed.

@@ -18,6 +18,7 @@ mod line;
 mod live;
 mod notes;
 mod output;
+mod sudo;
 mod summary;
 pub mod terminals;
 
@@ -33,6 +34,7 @@ pub use answer::{Answer, Body};
 pub use calls::{become_command, calls_window};
 pub use towline_policy::{Reach, Rules};
 pub use towline_proto::recovery::Timing;
+pub use towline_transport::{Access, AgentForwarding, HostAccess, LiteralPasswords, Wallet, askpass};
 
 pub use context::{Context, Keeping, Progress, Settings, Way};
 
@@ -153,12 +155,14 @@ impl Inner {
         let Some(alias) = call.host else {
             return Err(Failure::new(Code::BadInput, "host: it is missing."));
         };
-        // A terminal needs no line: a host may have no shell that could speak its protocol.
+        // These need no line: a host may have no shell that could speak its protocol.
         match &call.action {
             Action::TerminalOpen(open) => return self.terminals.open(&self.hosts, &alias, open, context).await,
             Action::TerminalSend(send) => return self.terminals.send(&self.hosts, &alias, send, context).await,
             Action::TerminalRead(read) => return self.terminals.read(&self.hosts, &alias, read, context).await,
             Action::TerminalClose(name) => return self.terminals.end(&alias, name.as_ref(), context).await,
+            Action::SignIn => return self.hosts.sign_in(&alias).await,
+            Action::Trust(fingerprints) => return self.hosts.trust(&alias, fingerprints).await,
             Action::Bash(_)
             | Action::Jobs
             | Action::JobOutput(_)
@@ -227,7 +231,6 @@ impl Inner {
                 Action::List(list) => self.files.list(&tools, scope, &list).await,
                 Action::Glob(glob) => files::search::glob(&tools, &glob).await,
                 Action::Grep(grep) => files::search::grep(&tools, &grep).await,
-                Action::Hosts => Ok(self.hosts.tell("")),
                 Action::Connect(connect) => {
                     let mut answer = host::connect(host, session, &connect, context).await?;
                     if let (Body::Text(text), Some(command)) = (&mut answer.body, self.terminals.attach_command(alias).await) {
@@ -235,9 +238,13 @@ impl Inner {
                     }
                     Ok(answer)
                 }
-                Action::TerminalOpen(_) | Action::TerminalSend(_) | Action::TerminalRead(_) | Action::TerminalClose(_) => {
-                    Err(Failure::new(Code::Internal, "a terminal was asked of a line"))
-                }
+                Action::Hosts
+                | Action::SignIn
+                | Action::Trust(_)
+                | Action::TerminalOpen(_)
+                | Action::TerminalSend(_)
+                | Action::TerminalRead(_)
+                | Action::TerminalClose(_) => Err(Failure::new(Code::Internal, "a line was asked for what needs none")),
                 Action::Clean(what) => self.hosts.clean(alias, host, what).await,
                 Action::Disconnect(disconnect) => self.hosts.disconnect(alias, host, named, disconnect).await,
             }

@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use towline_base::{Code, Nonce, limits};
 use towline_proto::outcome::{Hello, parse_hello};
-use towline_proto::program::{PROGRAM, command_line};
+use towline_proto::program::PROGRAM;
 use towline_proto::recovery::{CallId, Effect, Epoch, Event, Finish, Line, Timing, Trouble};
 use towline_proto::{Decoder, Request, Tag};
 
@@ -54,8 +54,8 @@ pub(crate) enum Ending {
 
 /// Whoever can open channels to one host.
 pub(crate) trait Dial: Send + Sync + 'static {
-    /// Opens a channel that runs this command line.
-    fn dial(&self, command: String) -> impl Future<Output = Result<Wire, Trouble>> + Send;
+    /// Opens a channel to a lane that greets with this nonce.
+    fn dial(&self, nonce: &Nonce) -> impl Future<Output = Result<Wire, Trouble>> + Send;
     /// A lane over this dialler's connection was silent for too long: the next one must not go the same way.
     fn distrust(&self) -> impl Future<Output = ()> + Send;
 }
@@ -355,7 +355,7 @@ async fn serve_lane<D: Dial>(dial: Arc<D>, epoch: Epoch, driver: mpsc::Sender<Me
 /// A lane from its opening to its end; returns why it ended.
 async fn lane_life<D: Dial>(dial: &D, epoch: Epoch, driver: &mpsc::Sender<Message>) -> Trouble {
     let nonce = Nonce::mint();
-    let opened = tokio::time::timeout(limits::CONNECT, dial.dial(command_line(&nonce))).await;
+    let opened = tokio::time::timeout(limits::CONNECT, dial.dial(&nonce)).await;
     let wire = match opened {
         Ok(Ok(wire)) => wire,
         Ok(Err(trouble)) => return trouble,

@@ -39,6 +39,8 @@ impl Action {
             Self::TerminalSend(_) => "TerminalSend",
             Self::TerminalRead(_) => "TerminalRead",
             Self::TerminalClose(_) => "TerminalClose",
+            Self::SignIn => "auth",
+            Self::Trust(_) => "trust",
         }
     }
 
@@ -52,7 +54,7 @@ impl Action {
             | Self::TerminalSend(_)
             | Self::TerminalClose(_) => Effect::Run,
             Self::Write(_) | Self::Edit(_) => Effect::Change,
-            Self::Connect(_) | Self::Disconnect(_) | Self::Clean(Clean::Finished) => Effect::Manage,
+            Self::Connect(_) | Self::Disconnect(_) | Self::Clean(Clean::Finished) | Self::SignIn | Self::Trust(_) => Effect::Manage,
             Self::Clean(Clean::List)
             | Self::Jobs
             | Self::JobOutput(_)
@@ -72,7 +74,8 @@ impl Action {
 pub(crate) fn of_action(action: &Action) -> String {
     match action {
         Action::Bash(bash) => bash.command.clone(),
-        Action::Jobs | Action::Hosts => String::new(),
+        Action::Jobs | Action::Hosts | Action::SignIn => String::new(),
+        Action::Trust(fingerprints) => fingerprints.join(" "),
         Action::JobOutput(job) => job.id.to_string(),
         Action::JobStop(job) => job.id.to_string(),
         Action::Read(window) => window.file_path.clone(),

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use base64::Engine as _;
-use towline_base::{Code, Failure, Handle, HostAlias, limits};
+use towline_base::{Code, Failure, Handle, HostAlias, Secret, limits};
+use towline_engine::AgentForwarding;
 use towline_engine::action::{self, Action};
 
 use crate::wire;
@@ -245,6 +246,7 @@ impl IntoAction for wire::Connect {
     fn action(self) -> Result<Action, Failure> {
         let port = self.port.map(u16::try_from).transpose().ok().filter(|port| *port != Some(0));
         let port = port.ok_or_else(|| bad("parameter \"port\" must be 1 to 65535"))?;
+        let password = self.password.map(|text| Secret::new(text.into_bytes()));
         let jump = self.jump.map(|name| HostAlias::parse(&name)).transpose();
         let jump = jump.map_err(|error| bad(format!("parameter \"jump\": {error}")))?;
         Ok(Action::Connect(action::Connect {
@@ -254,6 +256,8 @@ impl IntoAction for wire::Connect {
             port,
             identity_file: self.identity_file,
             jump,
+            agent: if self.forward_agent { AgentForwarding::On } else { AgentForwarding::Off },
+            password: password.transpose().map_err(|why| bad(format!("parameter \"password\": {why}")))?,
         }))
     }
 }

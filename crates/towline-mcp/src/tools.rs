@@ -352,6 +352,8 @@ impl Tool {
             (Some(Value::String(name)), _) => Some(HostAlias::parse(&name)?),
             (_, pin) => pin.filter(|_| self.place != Place::Nowhere).cloned(),
         };
+        let as_root = checked.shift_remove("sudo") == Some(Value::Bool(true));
+        let host = if as_root { host.map(|host| host.as_root()) } else { host };
         let session = match checked.shift_remove("session") {
             Some(Value::String(name)) => Some(SessionName::parse(&name)?),
             _ => None,

@@ -33,6 +33,10 @@ pub(crate) struct Bash {
     pub(crate) stderr: Stderr,
     #[serde(default)]
     pub(crate) on_timeout: OnTimeout,
+    /// Run as root, in root's own session
+    #[serde(default)]
+    #[expect(dead_code, reason = "the table takes it as a host of its own before it comes here")]
+    pub(crate) sudo: bool,
 }
 
 #[derive(Clone, Copy, Default, Deserialize, JsonSchema)]
@@ -238,6 +242,15 @@ pub(crate) struct Connect {
     pub(crate) identity_file: Option<String>,
     /// Jump host
     pub(crate) jump: Option<String>,
+    /// Let the host use your user's ssh agent
+    #[serde(default)]
+    pub(crate) forward_agent: bool,
+    /// Work as root; use the host name that is returned
+    #[serde(default)]
+    #[expect(dead_code, reason = "the table takes it as a host of its own before it comes here")]
+    pub(crate) sudo: bool,
+    /// Refused unless the user's configuration allows it
+    pub(crate) password: Option<String>,
 }
 
 #[derive(Deserialize, JsonSchema)]

@@ -98,17 +98,46 @@ pub fn command_line(nonce: &Nonce) -> String {
     format!(r#"exec /bin/sh -c 'B="{begin}"; command -v bash >/dev/null 2>&1 && exec bash --norc --noprofile -c "$B" towline; eval "$B"'"#)
 }
 
+/// The same as root, by sudo: what sudo asks comes on standard output as [`sudo_prompt`] and is answered by a line on standard input.
+/// The command line holds the prompt in another form, so that no echo of it is taken for sudo's question.
+#[must_use]
+pub fn command_line_as_root(nonce: &Nonce, prompt: &Nonce) -> String {
+    let (first, second) = prompt.as_str().split_at(prompt.as_str().len() / 2);
+    let inner = r#"exec 2>/dev/null; command -v bash >/dev/null && exec bash --norc --noprofile -c \"\$1\" towline; eval \"\$1\""#;
+    let plain = command_line(nonce);
+    // Up to the end of the assignment it is the same.
+    let assignment = plain.split_once("; command -v bash").map_or("", |(before, _)| before);
+    format!(
+        r#"{assignment}; exec 2>&1; command -v sudo >/dev/null || {{ echo sudo is not there; exit 127; }}; LANGUAGE=C exec sudo -k -S -H -p "{first}%%{second}" -- /bin/sh -c "{inner}" towline "$B"'"#
+    )
+}
+
+/// What sudo says where it asks.
+#[must_use]
+pub fn sudo_prompt(prompt: &Nonce) -> String {
+    let (first, second) = prompt.as_str().split_at(prompt.as_str().len() / 2);
+    format!("{first}%{second}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn the_command_line_passes_every_login_shell() {
-        let line = command_line(&Nonce::mint());
-        assert_eq!(line.matches('\'').count(), 2);
-        assert!(!line.contains(['\n', '!']));
-        assert!(!line.contains(r"\\"));
-        assert!(line.len() < 1000);
+        for line in [command_line(&Nonce::mint()), command_line_as_root(&Nonce::mint(), &Nonce::mint())] {
+            assert!(line.starts_with("exec /bin/sh -c '") && line.ends_with('\''), "{line}");
+            assert_eq!(line.matches('\'').count(), 2);
+            assert!(!line.contains(['\n', '!']));
+            assert!(!line.contains(r"\\"));
+            assert!(line.len() < 1000);
+        }
+    }
+
+    #[test]
+    fn sudos_prompt_is_not_in_the_command_line() {
+        let prompt = Nonce::mint();
+        assert!(!command_line_as_root(&Nonce::mint(), &prompt).contains(&sudo_prompt(&prompt)));
     }
 
     #[test]

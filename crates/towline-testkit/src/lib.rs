@@ -10,6 +10,7 @@ pub mod process;
 pub mod relay;
 pub mod shells;
 pub mod sshd;
+pub mod stage;
 pub mod wait;
 
 pub use lab::{Lab, LabOptions};
@@ -17,4 +18,5 @@ pub use process::Process;
 pub use relay::{Relay, RelayOptions};
 pub use shells::{Shell, Shells};
 pub use sshd::{Sshd, SshdOptions};
+pub use stage::Stage;
 pub use wait::{eventually, eventually_async};

@@ -18,6 +18,7 @@ use tempfile::TempDir;
 use crate::privsep::PrivsepDir;
 use crate::process::{self, Process, command};
 use crate::shells::{quote, which};
+use crate::stage::{self, Stage};
 
 /// The variable that every process "on the host" carries; its value is [`Sshd::mark`].
 pub const MARK: &str = "TOWLINE_LAB_HOST";
@@ -37,6 +38,8 @@ pub struct SshdOptions {
     pub path: Option<OsString>,
     /// More variables on the host.
     pub env: Vec<(String, String)>,
+    /// Accounts of its own; see [`crate::stage::possible`].
+    pub stage: Option<Stage>,
 }
 
 /// A running sshd.
@@ -48,6 +51,8 @@ pub struct Sshd {
     mark: String,
     user: String,
     dir: TempDir,
+    /// The program that shows sshd its own accounts.
+    on_stage: Option<PathBuf>,
     _privsep: Option<PrivsepDir>,
 }
 
@@ -78,8 +83,12 @@ impl Sshd {
         for key in ["host_key", "user_key"] {
             make_key(&dir.path().join(key))?;
         }
-        let mut sshd = Self { child: None, program, port: 0, mark, user: account()?, dir, _privsep: privsep };
+        let mut sshd = Self { child: None, program, port: 0, mark, user: account()?, dir, on_stage: None, _privsep: privsep };
         sshd.write_login(options)?;
+        if let Some(stage) = &options.stage {
+            stage::USER.clone_into(&mut sshd.user);
+            sshd.on_stage = Some(stage::set(stage, sshd.dir.path())?);
+        }
         let mut last = io::Error::other("no free port");
         for _ in 0..5 {
             sshd.port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
@@ -211,7 +220,11 @@ impl Sshd {
 
     /// Starts the listener and waits for the banner.
     fn run(&mut self) -> io::Result<()> {
-        let mut child = command(&self.program)
+        let mut sshd = command(if self.on_stage.is_some() { Path::new("unshare") } else { &self.program });
+        if let Some(on_stage) = &self.on_stage {
+            sshd.arg("-m").arg(on_stage).arg(&self.program);
+        }
+        let mut child = sshd
             .arg("-D")
             .arg("-f")
             .arg(self.dir.path().join("sshd_config"))
@@ -254,7 +267,7 @@ impl Sshd {
             format!("AuthorizedKeysFile {dir}/user_key.pub"),
             "PidFile none".into(),
             "StrictModes no".into(),
-            format!("UsePAM {}", if account_is_locked(&self.user) { "yes" } else { "no" }),
+            format!("UsePAM {}", if options.stage.is_some() || account_is_locked(&self.user) { "yes" } else { "no" }),
             "UseDNS no".into(),
             "PermitRootLogin prohibit-password".into(),
             "PasswordAuthentication no".into(),

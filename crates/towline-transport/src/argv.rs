@@ -8,11 +8,15 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::destination::Destination;
+use towline_base::limits;
+
+use crate::destination::{AgentForwarding, Destination};
 use crate::resolve::Resolved;
 
 /// How long a connection of our own stays without a channel before ssh ends it.
 pub const IDLE_LIMIT: Duration = Duration::from_secs(600);
+/// The same for a connection that a person made by hand: one code, or one touch, serves a working day.
+const BY_HAND_LIMIT: Duration = Duration::from_secs(12 * 3600);
 /// How long ssh may take for TCP and the banner, if the user's configuration does not say; more than three SYNs take.
 const CONNECT_SECONDS: u64 = 20;
 /// Silence is asked about every 5 s; two questions without an answer end the connection after 15 s.
@@ -25,11 +29,27 @@ pub(crate) struct Basis<'a> {
     /// Arguments from the person who started towline.
     pub(crate) options: &'a [String],
     pub(crate) resolved: &'a Resolved,
+    pub(crate) asking: Asking,
+}
+
+/// Whom ssh asks what it must ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asking {
+    /// Nobody: what needs an answer fails.
+    Nobody,
+    /// Its askpass, which is towline.
+    ByAskpass,
+    /// The person at the terminal.
+    ByTerminal,
 }
 
 /// `ssh -G`: what ssh makes of the name; `-v` names the files that it reads.
 pub(crate) fn resolve(destination: &Destination, options: &[String]) -> Vec<OsString> {
     let mut list = words(&["-G", "-v"]);
+    // What is kept of connections goes by this list: one with an agent is not shared with others.
+    if destination.options().agent == AgentForwarding::On {
+        list.push("-A".into());
+    }
     typed(&mut list, destination, Typed::All);
     list.extend(person(destination, options));
     end(list, destination.name(), None)
@@ -37,7 +57,7 @@ pub(crate) fn resolve(destination: &Destination, options: &[String]) -> Vec<OsSt
 
 /// A connection of our own that becomes a master in the background, and the first channel of it, in one.
 pub(crate) fn start(basis: &Basis<'_>, socket: &Path, left: Duration, command: &str) -> Vec<OsString> {
-    let mut list = words(&["-T", "-a", "-x", "-M", "-S"]);
+    let mut list = words(&["-T", agent(basis), "-x", "-M", "-S"]);
     list.push(escaped(socket));
     option(&mut list, &format!("ControlPersist={}", IDLE_LIMIT.as_secs()));
     connection(&mut list, basis, left);
@@ -46,17 +66,38 @@ pub(crate) fn start(basis: &Basis<'_>, socket: &Path, left: Duration, command: &
 
 /// A connection of one channel, where no master can be had.
 pub(crate) fn single(basis: &Basis<'_>, left: Duration, command: &str) -> Vec<OsString> {
-    let mut list = words(&["-T", "-a", "-x", "-S", "none", "-o", "ControlMaster=no", "-o", "ControlPersist=no"]);
+    let mut list = words(&["-T", agent(basis), "-x", "-S", "none", "-o", "ControlMaster=no", "-o", "ControlPersist=no"]);
     connection(&mut list, basis, left);
     end(list, basis.destination.name(), Some(command))
+}
+
+/// A connection that a person makes at the terminal; it becomes a master in the background as soon as it is up.
+pub(crate) fn start_by_hand(basis: &Basis<'_>, socket: &Path) -> Vec<OsString> {
+    let mut list = words(&["-T", "-a", "-x", "-M", "-S"]);
+    list.push(escaped(socket));
+    option(&mut list, &format!("ControlPersist={}", BY_HAND_LIMIT.as_secs()));
+    connection(&mut list, basis, limits::CONNECT);
+    end(list, basis.destination.name(), Some("true"))
+}
+
+/// A connection that goes as far as the host's key and logs in nobody; `-v` shows the key. A key that is not known is asked about
+/// by askpass, and only there.
+pub(crate) fn look_at_key(basis: &Basis<'_>, left: Duration) -> Vec<OsString> {
+    let mut list = words(&["-v", "-T", "-a", "-x", "-S", "none", "-o", "ControlMaster=no", "-o", "ControlPersist=no"]);
+    for text in ["PreferredAuthentications=none", "IdentityAgent=none"] {
+        option(&mut list, text);
+    }
+    option(&mut list, if basis.asking == Asking::Nobody { "StrictHostKeyChecking=yes" } else { "StrictHostKeyChecking=ask" });
+    connection(&mut list, basis, left);
+    end(list, basis.destination.name(), Some("true"))
 }
 
 /// A channel over a master that is there. If it is not there after all, ssh would silently make a new connection: the proxy
 /// command that fails stops that.
 pub(crate) fn attach(basis: &Basis<'_>, socket: &Path, command: &str) -> Vec<OsString> {
-    let mut list = words(&["-T", "-a", "-x", "-S"]);
+    let mut list = words(&["-T", agent(basis), "-x", "-S"]);
     list.push(escaped(socket));
-    list.extend(words(&["-o", "ControlMaster=no", "-o", "ProxyCommand=/bin/false"]));
+    list.extend(words(&["-o", "ControlMaster=no", "-o", "ProxyCommand=/bin/false", "-o", "BatchMode=yes"]));
     always(&mut list, basis.resolved);
     typed(&mut list, basis.destination, Typed::WithoutRoute);
     list.extend(without_jump(basis.options));
@@ -65,9 +106,9 @@ pub(crate) fn attach(basis: &Basis<'_>, socket: &Path, command: &str) -> Vec<OsS
 
 /// A terminal over a master that is there. `-e none`: a `~.` that is typed belongs to the program on the host.
 pub(crate) fn terminal_attached(basis: &Basis<'_>, socket: &Path, command: Option<&str>) -> Vec<OsString> {
-    let mut list = words(&["-tt", "-e", "none", "-a", "-x", "-S"]);
+    let mut list = words(&["-tt", "-e", "none", agent(basis), "-x", "-S"]);
     list.push(escaped(socket));
-    list.extend(words(&["-o", "ControlMaster=no", "-o", "ProxyCommand=/bin/false"]));
+    list.extend(words(&["-o", "ControlMaster=no", "-o", "ProxyCommand=/bin/false", "-o", "BatchMode=yes"]));
     always(&mut list, basis.resolved);
     typed(&mut list, basis.destination, Typed::WithoutRoute);
     list.extend(without_jump(basis.options));
@@ -77,12 +118,12 @@ pub(crate) fn terminal_attached(basis: &Basis<'_>, socket: &Path, command: Optio
 /// A terminal with a connection of its own. A person can answer a question for a password there; a host key that is not known is
 /// refused without a question, since an agent could answer that one.
 pub(crate) fn terminal_single(basis: &Basis<'_>, command: Option<&str>) -> Vec<OsString> {
-    let mut list = words(&["-tt", "-e", "none", "-a", "-x", "-S", "none", "-o", "ControlMaster=no", "-o", "ControlPersist=no"]);
+    let mut list = words(&["-tt", "-e", "none", agent(basis), "-x", "-S", "none", "-o", "ControlMaster=no", "-o", "ControlPersist=no"]);
     option(&mut list, "BatchMode=no");
     if basis.resolved.asks_about_keys() {
         option(&mut list, "StrictHostKeyChecking=yes");
     }
-    unattended(&mut list, basis.resolved);
+    always(&mut list, basis.resolved);
     typed(&mut list, basis.destination, Typed::All);
     list.extend(person(basis.destination, basis.options));
     list.extend(words(&ALIVE));
@@ -100,8 +141,21 @@ pub(crate) fn control(socket: &Path, request: &str) -> Vec<OsString> {
     end(list, "localhost", None)
 }
 
+fn agent(basis: &Basis<'_>) -> &'static str {
+    match basis.destination.options().agent {
+        AgentForwarding::Off => "-a",
+        AgentForwarding::On => "-A",
+    }
+}
+
 /// What a new connection gets besides its socket.
 fn connection(list: &mut Vec<OsString>, basis: &Basis<'_>, left: Duration) {
+    match basis.asking {
+        Asking::Nobody => option(list, "BatchMode=yes"), // an unknown host key is a refusal
+        // A wrong password is tried once: hosts lock accounts.
+        Asking::ByAskpass => option(list, "NumberOfPasswordPrompts=1"),
+        Asking::ByTerminal => {}
+    }
     always(list, basis.resolved);
     typed(list, basis.destination, Typed::All);
     list.extend(person(basis.destination, basis.options));
@@ -116,12 +170,6 @@ fn connection(list: &mut Vec<OsString>, basis: &Basis<'_>, left: Duration) {
 
 /// What must be so on every channel, whatever the user's configuration says.
 fn always(list: &mut Vec<OsString>, resolved: &Resolved) {
-    option(list, "BatchMode=yes"); // nobody can answer a question; an unknown host key is a refusal
-    unattended(list, resolved);
-}
-
-/// What must be so even where a person could answer.
-fn unattended(list: &mut Vec<OsString>, resolved: &Resolved) {
     for text in [
         "ClearAllForwardings=yes", // forwards of ssh_config belong to the user's own sessions
         "RemoteCommand=none",      // with one, ssh refuses ours
@@ -226,6 +274,7 @@ mod tests {
             port: Some(2222),
             identity_file: Some("~/.ssh/k".into()),
             jump: Some(HostAlias::parse("j@gate:22").expect("a good name")),
+            agent: AgentForwarding::Off,
         };
         Destination::new(HostAlias::parse("prod").expect("a good name"), options).expect("good options")
     }
@@ -239,19 +288,38 @@ mod tests {
         let person = ["-F", "/x/config", "-J", "a", "-Jb"].map(str::to_owned);
         let (plain, full) = (destination("prod"), full());
         let left = Duration::from_secs(60);
-        let basis = Basis { destination: &plain, options: &[], resolved: &old };
-        let rich = Basis { destination: &full, options: &person, resolved: &new };
+        let basis = Basis { destination: &plain, options: &[], resolved: &old, asking: Asking::Nobody };
+        let rich = Basis { destination: &full, options: &person, resolved: &new, asking: Asking::ByAskpass };
         insta::assert_snapshot!(text(&resolve(&plain, &[])), @"-G -v -- prod");
         insta::assert_snapshot!(text(&resolve(&full, &person)), @"-G -v -l me -p 2222 -i ~/.ssh/k -J j@gate:22 -F /x/config -- prod");
         insta::assert_snapshot!(text(&start(&basis, Path::new("/r/m-1"), left, "cmd x")), @"-T -a -x -M -S /r/m-1 -o ControlPersist=600 -o BatchMode=yes -o ClearAllForwardings=yes -o RemoteCommand=none -o PermitLocalCommand=no -o LogLevel=INFO -o ServerAliveInterval=5 -o ServerAliveCountMax=2 -o Compression=yes -o ConnectTimeout=20 -- prod cmd x");
-        insta::assert_snapshot!(text(&start(&rich, Path::new("/r/%h"), Duration::from_secs(3), "cmd x")), @"-T -a -x -M -S /r/%%h -o ControlPersist=600 -o BatchMode=yes -o ClearAllForwardings=yes -o RemoteCommand=none -o PermitLocalCommand=no -o LogLevel=INFO -o SessionType=default -o StdinNull=no -o ForkAfterAuthentication=no -l me -p 2222 -i ~/.ssh/k -J j@gate:22 -F /x/config -o ServerAliveInterval=5 -o ServerAliveCountMax=2 -o Compression=yes -o ConnectTimeout=3 -- prod cmd x");
+        insta::assert_snapshot!(text(&start(&rich, Path::new("/r/%h"), Duration::from_secs(3), "cmd x")), @"-T -a -x -M -S /r/%%h -o ControlPersist=600 -o NumberOfPasswordPrompts=1 -o ClearAllForwardings=yes -o RemoteCommand=none -o PermitLocalCommand=no -o LogLevel=INFO -o SessionType=default -o StdinNull=no -o ForkAfterAuthentication=no -l me -p 2222 -i ~/.ssh/k -J j@gate:22 -F /x/config -o ServerAliveInterval=5 -o ServerAliveCountMax=2 -o Compression=yes -o ConnectTimeout=3 -- prod cmd x");
         insta::assert_snapshot!(text(&single(&basis, left, "cmd")), @"-T -a -x -S none -o ControlMaster=no -o ControlPersist=no -o BatchMode=yes -o ClearAllForwardings=yes -o RemoteCommand=none -o PermitLocalCommand=no -o LogLevel=INFO -o ServerAliveInterval=5 -o ServerAliveCountMax=2 -o Compression=yes -o ConnectTimeout=20 -- prod cmd");
         insta::assert_snapshot!(text(&attach(&rich, Path::new("/r/m-1"), "cmd")), @"-T -a -x -S /r/m-1 -o ControlMaster=no -o ProxyCommand=/bin/false -o BatchMode=yes -o ClearAllForwardings=yes -o RemoteCommand=none -o PermitLocalCommand=no -o LogLevel=INFO -o SessionType=default -o StdinNull=no -o ForkAfterAuthentication=no -l me -p 2222 -F /x/config -- prod cmd");
         insta::assert_snapshot!(text(&terminal_attached(&basis, Path::new("/r/m-1"), Some("cmd"))), @"-tt -e none -a -x -S /r/m-1 -o ControlMaster=no -o ProxyCommand=/bin/false -o BatchMode=yes -o ClearAllForwardings=yes -o RemoteCommand=none -o PermitLocalCommand=no -o LogLevel=INFO -- prod cmd");
         insta::assert_snapshot!(text(&terminal_single(&basis, None)), @"-tt -e none -a -x -S none -o ControlMaster=no -o ControlPersist=no -o BatchMode=no -o ClearAllForwardings=yes -o RemoteCommand=none -o PermitLocalCommand=no -o LogLevel=INFO -o ServerAliveInterval=5 -o ServerAliveCountMax=2 -o ConnectTimeout=20 -- prod");
         let asks = Resolved::parse("stricthostkeychecking ask\n", "");
         assert!(text(&terminal_single(&Basis { resolved: &asks, ..basis }, None)).contains("-o StrictHostKeyChecking=yes"));
+        insta::assert_snapshot!(text(&start_by_hand(&Basis { asking: Asking::ByTerminal, ..basis }, Path::new("/r/m-1"))), @"-T -a -x -M -S /r/m-1 -o ControlPersist=43200 -o ClearAllForwardings=yes -o RemoteCommand=none -o PermitLocalCommand=no -o LogLevel=INFO -o ServerAliveInterval=5 -o ServerAliveCountMax=2 -o Compression=yes -o ConnectTimeout=20 -- prod true");
+        insta::assert_snapshot!(text(&look_at_key(&basis, left)), @"-v -T -a -x -S none -o ControlMaster=no -o ControlPersist=no -o PreferredAuthentications=none -o IdentityAgent=none -o StrictHostKeyChecking=yes -o BatchMode=yes -o ClearAllForwardings=yes -o RemoteCommand=none -o PermitLocalCommand=no -o LogLevel=INFO -o ServerAliveInterval=5 -o ServerAliveCountMax=2 -o Compression=yes -o ConnectTimeout=20 -- prod true");
         insta::assert_snapshot!(text(&control(Path::new("/r/m-1"), "exit")), @"-F /dev/null -o BatchMode=yes -S /r/m-1 -O exit -- localhost");
+    }
+
+    #[test]
+    fn an_agent_is_forwarded_on_request_and_over_a_connection_of_its_own() {
+        let options = ConnectOptions { agent: AgentForwarding::On, ..ConnectOptions::default() };
+        let with = Destination::new(HostAlias::parse("prod").expect("a good name"), options).expect("good options");
+        let resolved = Resolved::parse("", "");
+        let basis = Basis { destination: &with, options: &[], resolved: &resolved, asking: Asking::Nobody };
+        let left = Duration::from_secs(9);
+        for list in [
+            start(&basis, Path::new("/r"), left, "x"),
+            single(&basis, left, "x"),
+            attach(&basis, Path::new("/r"), "x"),
+            resolve(&with, &[]),
+        ] {
+            assert!(text(&list).contains("-A ") && !text(&list).contains("-a "), "{}", text(&list));
+        }
     }
 
     #[test]
@@ -259,7 +327,11 @@ mod tests {
         let plain = destination("prod");
         let mut resolved = Resolved::parse("connecttimeout 7\n", "");
         resolved.compression_is_chosen = true;
-        let list = text(&single(&Basis { destination: &plain, options: &[], resolved: &resolved }, Duration::from_secs(60), "x"));
+        let list = text(&single(
+            &Basis { destination: &plain, options: &[], resolved: &resolved, asking: Asking::Nobody },
+            Duration::from_secs(60),
+            "x",
+        ));
         assert!(!list.contains("Compression") && !list.contains("ConnectTimeout"), "{list}");
     }
 
@@ -275,7 +347,7 @@ mod tests {
             let options = ConnectOptions { user: user.clone(), identity_file: file.clone(), ..ConnectOptions::default() };
             let Ok(destination) = Destination::new(host, options) else { return Ok(()) };
             let resolved = Resolved::parse(NEW, "");
-            let basis = Basis { destination: &destination, options: &[], resolved: &resolved };
+            let basis = Basis { destination: &destination, options: &[], resolved: &resolved, asking: Asking::ByAskpass };
             let list = start(&basis, Path::new("/r/m"), Duration::from_secs(9), &command);
             let dashes = list.iter().position(|word| word == "--").expect("a list ends its options");
             prop_assert_eq!(list.len(), dashes + 3);

@@ -18,6 +18,7 @@ use towline_base::Code;
 
 use crate::classify::{classify, shown};
 use crate::error::TransportError;
+use crate::program;
 
 /// Bytes of standard error that are kept: its end, where ssh says why.
 const STDERR_BYTES: usize = 8 << 10;
@@ -157,6 +158,14 @@ impl Control {
     /// Kills the local child of this channel; the master and what runs on the host go on.
     pub fn kill(&mut self) {
         let _ = self.child.start_kill();
+    }
+
+    /// Kills the local child and what it has started: a jump host's ssh, an askpass.
+    pub(crate) fn kill_all(&mut self) {
+        if let Some(group) = self.child.id() {
+            program::kill_group(group);
+        }
+        self.kill();
     }
 
     /// Waits for the end. May be given up and called again.

@@ -21,6 +21,18 @@ pub struct ConnectOptions {
     pub identity_file: Option<String>,
     /// Jump host, other than `ssh_config`'s.
     pub jump: Option<HostAlias>,
+    /// Whether the user's agent can be used from there.
+    pub agent: AgentForwarding,
+}
+
+/// Whether the user's ssh agent is forwarded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum AgentForwarding {
+    /// It is not, whatever `ssh_config` says.
+    #[default]
+    Off,
+    /// It is, over a connection that carries nothing else: every session of it could use the agent.
+    On,
 }
 
 /// A host and how to reach it, checked.
@@ -45,7 +57,9 @@ impl Destination {
     ///
     /// # Errors
     /// If an option may not be given to ssh, or says the same as the name (`user@name:port`) does.
+    #[expect(clippy::needless_pass_by_value, reason = "whoever names a host has a name to give")]
     pub fn new(host: HostAlias, mut options: ConnectOptions) -> Result<Self, Failure> {
+        let host = host.base();
         let (name, port) = split_port(&host)?;
         match (port, options.port) {
             (Some(_), Some(_)) => return Err(bad("port", "the host's name holds a port already; give only one of them")),

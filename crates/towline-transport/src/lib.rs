@@ -4,8 +4,10 @@
 //! user's configuration says; a connection is shared by all towline processes of the user; a user's own control master is used
 //! and never ended; nothing waits longer than it was told. Leaves out: what a channel carries.
 
+mod access;
 mod agent;
 mod argv;
+pub mod askpass;
 mod channel;
 mod classify;
 mod destination;
@@ -22,15 +24,16 @@ pub mod tmux;
 
 use std::time::Instant;
 
+pub use access::{Access, HostAccess, LiteralPasswords};
 pub use argv::IDLE_LIMIT;
 pub use channel::{Channel, Control, End, Input, Output, Route};
-pub use destination::{ConnectOptions, Destination};
+pub use destination::{AgentForwarding, ConnectOptions, Destination};
 pub use error::TransportError;
 pub use local::LocalTransport;
 pub use program::become_command;
 pub use secrets::Wallet;
 pub use settings::SshSettings;
-pub use ssh::{Over, SshTransport, TerminalCommand};
+pub use ssh::{Over, SshTransport, TerminalCommand, Trusted};
 
 /// A way to run commands: over ssh, or on this machine with the same programs and the same pipes.
 #[derive(Clone, Debug)]

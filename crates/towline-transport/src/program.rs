@@ -133,6 +133,28 @@ async fn write(stream: Option<tokio::process::ChildStdin>, input: &[u8]) {
     }
 }
 
+/// Runs a program at the terminal of whoever started this one, which it shares; whether it succeeded before the deadline.
+pub(crate) async fn at_terminal(start: Start<'_>, deadline: Instant) -> Result<bool, TransportError> {
+    let mut command = command(start, OnDrop::Kill);
+    // It joins this process's own group: another could not read from the terminal.
+    command.process_group(rustix::process::getpgrp().as_raw_nonzero().get());
+    command.stdin(Stdio::null());
+    let mut child = command.spawn().map_err(|error| cannot_start(start.program, error))?;
+    match tokio::time::timeout_at(deadline.into(), child.wait()).await {
+        Ok(Ok(status)) => Ok(status.success()),
+        Ok(Err(error)) => Err(TransportError::local(format!("waiting for \"{}\"", start.program.display()), error)),
+        Err(_) => Ok(false),
+    }
+}
+
+/// Kills every process of the group that [`spawn`] made for a child.
+pub(crate) fn kill_group(leader: u32) {
+    // 0 and 1 would mean "my group" and "everybody".
+    if let Some(group) = i32::try_from(leader).ok().filter(|leader| *leader > 1).and_then(rustix::process::Pid::from_raw) {
+        let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+    }
+}
+
 async fn read(stream: Option<impl tokio::io::AsyncRead + Unpin>, into: &mut Vec<u8>) {
     if let Some(stream) = stream {
         // A program that says more than the bound is cut there; it then ends by SIGPIPE.

@@ -59,6 +59,11 @@ impl Resolved {
         ["proxyjump", "proxycommand"].iter().any(|key| self.get(key).is_some_and(|value| value != "none" && !value.is_empty()))
     }
 
+    /// User and host name, as ssh names them in its prompts.
+    pub(crate) fn account(&self) -> (String, String) {
+        (self.get("user").unwrap_or_default().to_owned(), self.get("hostname").unwrap_or_default().to_owned())
+    }
+
     /// Who is meant, as `user@name:port`, for texts.
     pub(crate) fn address(&self) -> String {
         let part = |key| self.get(key).unwrap_or("?");

@@ -7,8 +7,11 @@ use std::path::PathBuf;
 
 use towline_base::env;
 
-use crate::secrets::Wallet;
+use crate::access::Access;
 use crate::sockets;
+
+/// Where ssh itself looks for a desktop's askpass.
+const USUAL_ASKPASS: &str = "/usr/bin/ssh-askpass";
 
 /// What the person who starts towline says, and what their environment says.
 #[derive(Clone, Debug)]
@@ -27,8 +30,10 @@ pub struct SshSettings {
     pub auth_socket: Option<PathBuf>,
     /// Variables that ssh gets besides those of this process.
     pub env: Vec<(OsString, OsString)>,
-    /// The secrets that the person's configuration names.
-    pub wallet: Wallet,
+    /// What logins may use, and by whom ssh asks.
+    pub access: Access,
+    /// The desktop's own askpass.
+    pub desktop: Option<PathBuf>,
 }
 
 impl SshSettings {
@@ -43,7 +48,8 @@ impl SshSettings {
             home: None,
             auth_socket: None,
             env: Vec::new(),
-            wallet: Wallet::default(),
+            access: Access::default(),
+            desktop: None,
         }
     }
 
@@ -54,6 +60,9 @@ impl SshSettings {
         self.runtime_dir = path(env::Variable::XdgRuntime).or_else(sockets::usual_runtime_dir);
         self.home = path(env::Variable::Home);
         self.auth_socket = path(env::Variable::SshAuthSock);
+        let screen = path(env::Variable::Display).or_else(|| path(env::Variable::WaylandDisplay));
+        let usual = || Some(PathBuf::from(USUAL_ASKPASS)).filter(|program| program.exists());
+        self.desktop = screen.and_then(|_| path(env::Variable::Askpass).or_else(usual));
         self
     }
 }

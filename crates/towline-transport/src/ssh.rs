@@ -4,6 +4,11 @@
 //! destination is held meanwhile, so that side by side nobody logs in twice; a user's master is never ended; what is not known to
 //! work is not used twice. Leaves out: argument lists (`argv`), what ssh's words mean (`classify`), where files lie (`sockets`).
 
+mod host_key;
+mod login;
+
+pub use host_key::Trusted;
+
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -11,12 +16,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::OnceCell;
-use towline_base::{Code, env, limits};
+use towline_base::{Code, Failure, Secret, env, limits};
 
-use crate::argv::{self, Basis};
+use crate::argv::{self, Asking, Basis};
 use crate::channel::{Channel, Route};
-use crate::classify::{classify, shown, tells_of_no_listener, tells_only_of_the_end};
-use crate::destination::Destination;
+use crate::classify::{classify, shown};
+use crate::destination::{AgentForwarding, Destination};
 use crate::error::TransportError;
 use crate::program::{self, Environment, OnDrop, Said, Start};
 use crate::published::{Board, Lock, Notice};
@@ -30,7 +35,6 @@ const CONTROL: Duration = Duration::from_secs(2);
 const FULL: Duration = Duration::from_secs(30);
 /// Masters for one destination at the most: beyond it the host's limits are what is wrong.
 const MASTERS: usize = 16;
-const BROKE_EARLY: &str = "The host ended the connection while it came up; the log of its sshd says why.";
 /// Bytes of a configuration file that are looked at.
 const CONFIG_BYTES: u64 = 1 << 20;
 
@@ -62,6 +66,8 @@ struct Memory {
     abandoned: HashSet<PathBuf>,
     /// Masters that had no room, and when.
     full: HashMap<PathBuf, Instant>,
+    /// Passwords that were given in so many words.
+    literal: HashMap<Destination, Secret>,
 }
 
 /// One wish for a channel.
@@ -129,7 +135,9 @@ impl SshTransport {
         if let Some(channel) = self.over_what_is_up(&wish).await? {
             return Ok(channel);
         }
-        let Some(lock) = wish.notice.lock(deadline).await? else { return Err(late(&wish, "waiting for another towline that connects")) };
+        let Some(lock) = wish.notice.lock(deadline).await? else {
+            return Err(login::late(&wish, "waiting for another towline that connects"));
+        };
         // Another process may have connected while this one waited.
         if let Some(channel) = self.over_ours(&wish, Some(&lock)).await? {
             return Ok(channel);
@@ -173,12 +181,35 @@ impl SshTransport {
         None
     }
 
+    /// The password that sudo asks for there; `None` if the configuration names none.
+    ///
+    /// # Errors
+    /// If it cannot be fetched.
+    pub async fn sudo_password(&self, destination: &Destination, deadline: Instant) -> Result<Option<Secret>, Failure> {
+        // It is the password of the account that the configuration means, not of one that an agent names.
+        if destination.options().user.is_some() {
+            return Ok(None);
+        }
+        let access = &self.inner.settings.access;
+        let host = access.of(destination.host());
+        match host.sudo_password() {
+            Some(name) => access.wallet.fetch(name, deadline).await.map(Some),
+            None => Ok(self.memory().literal.get(destination).cloned()),
+        }
+    }
+
     /// What the name means to ssh, as `user@name:port`.
     ///
     /// # Errors
     /// If ssh does not say it before the deadline.
     pub async fn address(&self, destination: &Destination, deadline: Instant) -> Result<String, TransportError> {
         Ok(self.resolve(destination, deadline).await?.address())
+    }
+
+    /// Keeps a password that was given in so many words, for the logins of this process to that destination.
+    pub fn keep_password(&self, destination: &Destination, password: Secret) {
+        self.inner.settings.access.wallet.remember(&password);
+        self.memory().literal.insert(destination.clone(), password);
     }
 
     /// Stops using a connection that does not answer any more: later channels get another one. Ours ends with its last channel; the
@@ -288,7 +319,9 @@ impl SshTransport {
     /// The user's own master, if it is up and nothing speaks against it.
     async fn user_master(&self, wish: &Wish<'_>) -> Option<PathBuf> {
         let socket = wish.resolved.control_path().filter(|socket| !self.is_to_be_left_alone(socket))?;
-        if self.memory().without_users.contains(wish.destination) {
+        // The sessions of the user's own connection are not to reach the agent because of ours.
+        let apart = wish.destination.options().agent == AgentForwarding::On;
+        if apart || self.memory().without_users.contains(wish.destination) {
             return None;
         }
         if !sockets::listens(&socket).await {
@@ -328,57 +361,6 @@ impl SshTransport {
                 self.abandon(wish.destination, &route).await;
                 Ok(Attached::Gone)
             }
-        }
-    }
-
-    /// Connects: ssh logs in, goes to the background as a master, and carries the first channel.
-    async fn start_master(&self, wish: &Wish<'_>, lock: &Lock) -> Result<Channel, TransportError> {
-        let state = &self.inner.settings.state_dir;
-        let Ok(socket) = sockets::fresh(self.inner.settings.runtime_dir.as_deref(), state) else { return self.single(wish).await };
-        let list = argv::start(&self.basis(wish), &socket, wish.left(), wish.command);
-        // Before it is started: should this process be killed now, the master comes up all the same, and the next one finds it.
-        if let Err(error) = wish.notice.announce(lock, &socket) {
-            tracing::warn!(%error, "the connection cannot be announced");
-        }
-        let publication = Publication { notice: &wish.notice, lock, socket: &socket };
-        let mut channel = Channel::new(self.spawn(&list).await?, Route::OwnMaster(socket.clone()), wish.name())?;
-        match tokio::time::timeout_at(wish.deadline.into(), channel.opened()).await {
-            Ok(Ok(())) => Ok(channel),
-            Ok(Err(error)) => {
-                let words = shown(&channel.control.stderr());
-                if tells_of_no_listener(&words) || (wish.resolved.is_proxied() && tells_only_of_the_end(&words)) {
-                    // Either there can be no master here, or ssh hid the proxy's words because there would have been one.
-                    return self.single(wish).await;
-                }
-                if socket.exists() {
-                    self.control(&socket, "exit").await;
-                }
-                Err(described(wish, error))
-            }
-            Err(_) if socket.exists() => {
-                self.control(&socket, "exit").await;
-                drop(publication);
-                Err(TransportError::ssh(
-                    Code::RemoteShell,
-                    format!("{} let us in, but the command said nothing in the time that there was", wish.name()),
-                ))
-            }
-            Err(_) => {
-                let words = shown(&channel.control.stderr());
-                let words = if words.is_empty() { String::new() } else { format!(" ssh said so far: {words}") };
-                Err(late(wish, &format!("connecting.{words}")))
-            }
-        }
-    }
-
-    /// Connects for this one channel.
-    async fn single(&self, wish: &Wish<'_>) -> Result<Channel, TransportError> {
-        let list = argv::single(&self.basis(wish), wish.left(), wish.command);
-        let mut channel = Channel::new(self.spawn(&list).await?, Route::Single, wish.name())?;
-        match tokio::time::timeout_at(wish.deadline.into(), channel.opened()).await {
-            Ok(Ok(())) => Ok(channel),
-            Ok(Err(error)) => Err(described(wish, error)),
-            Err(_) => Err(late(wish, "connecting")),
         }
     }
 
@@ -456,7 +438,9 @@ impl SshTransport {
     }
 
     fn basis<'a>(&'a self, wish: &'a Wish<'_>) -> Basis<'a> {
-        Basis { destination: wish.destination, options: &self.inner.settings.options, resolved: &wish.resolved }
+        let settings = &self.inner.settings;
+        let asking = if settings.access.askpass.is_some() { Asking::ByAskpass } else { Asking::Nobody };
+        Basis { destination: wish.destination, options: &settings.options, resolved: &wish.resolved, asking }
     }
 
     fn remembered(&self, destination: &Destination) -> Option<Arc<Resolved>> {
@@ -477,7 +461,7 @@ impl SshTransport {
 
     fn start<'a>(&'a self, arguments: &'a [OsString], env: &'a [(OsString, OsString)]) -> Start<'a> {
         let settings = &self.inner.settings;
-        let without = settings.wallet.variables();
+        let without = settings.access.wallet.variables();
         Start { program: &settings.program, arguments, environment: Environment::Added(env), without, directory: None }
     }
 
@@ -504,40 +488,6 @@ impl Wish<'_> {
     fn name(&self) -> &str {
         self.destination.host().as_str()
     }
-}
-
-/// Makes a master known when the attempt to start it is over, if there is one then: whatever becomes of the wish, also if nobody
-/// waits for it any more.
-struct Publication<'a> {
-    notice: &'a Notice,
-    lock: &'a Lock,
-    socket: &'a Path,
-}
-
-impl Drop for Publication<'_> {
-    fn drop(&mut self) {
-        let noted = if self.socket.exists() { self.notice.add(self.lock, self.socket) } else { self.notice.remove(self.lock, self.socket) };
-        if let Err(error) = noted {
-            tracing::warn!(%error, "the connection cannot be shared");
-        }
-    }
-}
-
-/// The same failure with the host that was meant.
-fn described(wish: &Wish<'_>, error: TransportError) -> TransportError {
-    match error {
-        TransportError::Ssh { code, text, hint } => {
-            // The code's own hint is for a link that was up.
-            let hint = if code == Code::LinkLost { hint.or(Some(BROKE_EARLY)) } else { hint };
-            TransportError::Ssh { code, text: format!("{text}\n(ssh takes {} for {})", wish.name(), wish.resolved.address()), hint }
-        }
-        other @ (TransportError::NoProgram { .. } | TransportError::Tmux { .. } | TransportError::Local { .. }) => other,
-    }
-}
-
-fn late(wish: &Wish<'_>, doing: &str) -> TransportError {
-    let text = format!("no connection to {} ({}) in the time that there was: {doing}", wish.name(), wish.resolved.address());
-    TransportError::ssh(Code::ConnectTimeout, text)
 }
 
 fn file_mentions(file: &Path, option: &str) -> bool {

@@ -81,6 +81,19 @@ pub(crate) enum Command {
         #[command(subcommand)]
         what: Transcript,
     },
+    /// Log in to a host in this terminal, once; towline then uses the connection
+    Auth {
+        /// The host, as ssh knows it
+        host: String,
+    },
+    /// Show a host's key, and have ssh accept it
+    Trust {
+        /// The host, as ssh knows it
+        host: String,
+        /// The fingerprint that the host's owner told; without it, you are asked
+        #[arg(long, value_name = "SHA256:…")]
+        fingerprint: Vec<String>,
+    },
     /// Print the completions for a shell
     Completions {
         /// The shell

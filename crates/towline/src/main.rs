@@ -8,6 +8,7 @@ mod check;
 mod clean;
 mod cli;
 mod follow;
+mod login;
 mod mcp;
 mod printer;
 mod reference;
@@ -26,6 +27,9 @@ use crate::cli::{Cli, Command};
 use crate::printer::Printer;
 
 fn main() -> ExitCode {
+    if towline_engine::askpass::is_asked() {
+        return login::askpass();
+    }
     let cli = Cli::parse();
     setup::logging();
     match dispatch(cli) {
@@ -46,6 +50,8 @@ fn dispatch(cli: Cli) -> Result<u8, Failure> {
         Command::Watch(options) => watch::command(&setup::state(&cli.common)?, options),
         Command::Transcript { what } => transcript::command(&setup::state(&cli.common)?, what),
         Command::Attach { .. }
+        | Command::Auth { .. }
+        | Command::Trust { .. }
         | Command::Mcp(_)
         | Command::Run(_)
         | Command::Check { .. }
@@ -65,6 +71,8 @@ fn within_runtime(cli: Cli) -> Result<u8, Failure> {
             Command::Check { host } => check::command(&setup::engine(&common, None)?, &host).await,
             Command::Hosts => small::hosts(&setup::engine(&common, None)?).await,
             Command::Clean(options) => clean::command(&setup::engine(&common, None)?, options).await,
+            Command::Auth { host } => login::auth(&setup::engine(&common, None)?, &host).await,
+            Command::Trust { host, fingerprint } => login::trust(&setup::engine(&common, None)?, &host, fingerprint).await,
             Command::Jobs { host } => small::jobs(&setup::engine(&common, None)?, &host).await,
             Command::Attach { target } => {
                 let state = setup::state(&common)?;

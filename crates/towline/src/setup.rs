@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use tokio_util::sync::CancellationToken;
 use towline_base::env::{self, Variable};
 use towline_base::{Code, Failure, HostAlias, SessionName};
-use towline_engine::{Action, Call, Context, Engine, Keeping, Rules, Settings, Way};
+use towline_engine::{Access, Action, Call, Context, Engine, Keeping, Rules, Settings, Way};
 use towline_mcp::{Conversation, Origin};
 
 use crate::cli::Common;
@@ -39,6 +39,8 @@ pub(crate) fn engine(common: &Common, cwd: Option<String>) -> Result<Engine, Fai
         cwd,
         ssh_options: ssh_options(common)?,
         rules: Rules::default(),
+        // ssh starts this very binary where it has to ask.
+        access: Access { askpass: std::env::current_exe().ok(), ..Access::default() },
         reach: Way::default(),
         keeping: Keeping::default(),
     }))

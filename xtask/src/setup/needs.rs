@@ -36,6 +36,8 @@ const NEEDS: &[Need] = &[
     need(Stage::Demo, "tmux", "tmux", Some("tmux")),
     need(Stage::Demo, "rsync", "rsync", Some("rsync")),
     need(Stage::Demo, PYTHON, "python3-venv", Some("python")),
+    need(Stage::Test, "sudo", "sudo", None),
+    need(Stage::Test, "unshare", "util-linux", None),
     need(Stage::Test, "git", "git", Some("git")),
     need(Stage::Test, "bash", "bash", Some("bash")),
     need(Stage::Test, "dash", "dash", Some("dash")),

@@ -66,6 +66,7 @@ impl Rig {
             cwd: None,
             ssh_options: vec!["-F".to_owned(), lab.ssh_config().to_string_lossy().into_owned()],
             rules: towline_engine::Rules::default(),
+            access: towline_engine::Access::default(),
             reach: Way::Ssh,
             on_event: None,
             keeping: towline_engine::Keeping::default(),

@@ -69,7 +69,9 @@ impl Question {
             | Action::TerminalOpen(_)
             | Action::TerminalSend(_)
             | Action::TerminalRead(_)
-            | Action::TerminalClose(_) => Self::Other,
+            | Action::TerminalClose(_)
+            | Action::SignIn
+            | Action::Trust(_) => Self::Other,
         }
     }
 }

@@ -87,6 +87,9 @@ impl Trouble {
                 | Code::HostKeyChanged
                 | Code::AuthRejected
                 | Code::AuthPrompt
+                | Code::SudoRefused
+                | Code::SudoPassword
+                | Code::SecretMissing
                 | Code::SshConfig
                 | Code::MissingProgram
                 | Code::RemoteShell

@@ -229,5 +229,14 @@ tl_facts() {
   for tl_f in bash rg git tmux rsync setsid stat sha256sum python3 perl sudo; do
     if tl_line=$(command -v "$tl_f"); then printf 'has %s=%s\n' "$tl_f" "$tl_line"; else printf 'has %s=\n' "$tl_f"; fi
   done
+  # With an agent: how many keys it holds, or none, or that it does not answer.
+  if [ -n "${SSH_AUTH_SOCK-}" ]; then
+    tl_line=$(ssh-add -l 2>/dev/null)
+    case $? in
+      0) printf 'agent=%s\n' "$(printf '%s\n' "$tl_line" | wc -l)" ;;
+      1) echo agent=0 ;;
+      *) echo 'agent=?' ;;
+    esac
+  fi
   df -Pk "$TL_ROOT" | tail -n 1
 }

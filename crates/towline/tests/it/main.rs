@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may stop where it stands, in its helpers too")]
 
 mod hostile;
+mod login;
 mod process;
 pub(crate) mod run;
 mod server;
