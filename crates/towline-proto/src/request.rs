@@ -151,8 +151,11 @@ pub struct Output {
     pub pattern: String,
 }
 
-/// Escapes an argument so that it fits on one line: `\` as `\\`, newline as `\n`.
+/// Escapes an argument so that it fits on one line that is not empty: `\` as `\\`, newline as `\n`, nothing as `\c`.
 fn escape(argument: &[u8], out: &mut Vec<u8>) {
+    if argument.is_empty() {
+        out.extend(b"\\c");
+    }
     for byte in argument {
         match byte {
             b'\\' => out.extend(b"\\\\"),
@@ -163,13 +166,21 @@ fn escape(argument: &[u8], out: &mut Vec<u8>) {
     }
 }
 
+/// Payloads up to this size may be read into a variable of the lane's shell, if they hold no NUL.
+const PAYLOAD_AS_TEXT: usize = 64 * 1024;
+
 /// One request as bytes.
 fn lines(number: u64, op: &str, arguments: &[&[u8]], payload: &[u8]) -> Vec<u8> {
-    let mut out = format!("{number} {op} {} {}\n", arguments.len(), payload.len()).into_bytes();
+    let mut words = Vec::new();
     for argument in arguments {
-        escape(argument, &mut out);
-        out.push(b'\n');
+        escape(argument, &mut words);
+        words.push(b'\n');
     }
+    let kind = if payload.len() <= PAYLOAD_AS_TEXT && !payload.contains(&0) { 't' } else { 'b' };
+    let head = format!("{number} {op} {} {} {} {kind}", arguments.len(), payload.len(), words.len());
+    // A bash takes the head with one read because it knows its length.
+    let mut out = format!("{head:<63}\n").into_bytes();
+    out.append(&mut words);
     out.extend_from_slice(payload);
     out
 }
@@ -303,9 +314,10 @@ mod tests {
 
     #[test]
     fn an_argument_never_breaks_its_line() {
-        let call = ToolCall { tool: "stat", args: vec![b"a\\n\nb".to_vec()], payload: b"xy".to_vec() };
+        let call = ToolCall { tool: "stat", args: vec![b"a\\n\nb".to_vec(), Vec::new()], payload: b"xy".to_vec() };
         let session = SessionName::parse("s").expect("a name");
-        assert_eq!(Request::Tool(session, call).encode(7), b"7 tool 3 2\nstat\ns\na\\\\n\\nb\nxy");
+        let head = format!("{:<63}\n", "7 tool 4 2 18 t");
+        assert_eq!(Request::Tool(session, call).encode(7), [head.as_bytes(), b"stat\ns\na\\\\n\\nb\n\\c\nxy"].concat());
     }
 
     fn run(command: &str) -> Run {
@@ -337,11 +349,12 @@ mod tests {
     #[test]
     fn a_long_command_is_payload_and_a_short_one_is_not() {
         let text = String::from_utf8(run("echo hi").encode(1)).expect("text");
-        assert!(text.starts_with("1 run 8 0\nbcdfgh\n00000000000000000000000000000001\n"), "{text}");
+        assert!(text.starts_with("1 run 8 0 "), "{text}");
+        assert!(text[63..].starts_with("\nbcdfgh\n00000000000000000000000000000001\n"), "{text}");
         assert!(text.ends_with("\ns\ns\n-\n0\necho hi\n"), "{text}");
         let long = ": x\n".repeat(5000);
         let bytes = run(&long).encode(1);
-        assert!(bytes.starts_with(format!("1 run 8 {}\n", long.len()).as_bytes()));
+        assert!(bytes.starts_with(format!("1 run 8 {} ", long.len()).as_bytes()));
         assert!(bytes.ends_with(long.as_bytes()));
     }
 }

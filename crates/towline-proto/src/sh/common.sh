@@ -17,7 +17,8 @@ case ${BASH_VERSION-} in '' | [0-4].*) ;; *) TL_FAST=1 ;; esac
 # tl_decode TEXT: sets tl_v to TEXT with its \\ and \n escapes undone.
 tl_decode() {
   case $1 in
-    *\\*) tl_v=$(printf '%bx' "$1") && tl_v=${tl_v%x} ;;
+    # shellcheck disable=SC3045 # bash alone has -v
+    *\\*) if [ -n "$TL_FAST" ]; then printf -v tl_v %b "$1" && return 0; fi && tl_v=$(printf '%bx' "$1") && tl_v=${tl_v%x} ;;
     *) tl_v=$1 ;;
   esac
 }
@@ -26,6 +27,7 @@ tl_decode() {
 tl_encode() {
   tl_v=$1
   case $1 in *\\* | *"$tl_nl"*) ;; *) return 0 ;; esac
+  if [ -n "$TL_FAST" ]; then tl_encode_at_once "$1" && return 0; fi
   tl_left=$1 tl_v=''
   while [ -n "$tl_left" ]; do
     tl_rest=${tl_left#?}
@@ -38,6 +40,13 @@ tl_encode() {
     tl_v=$tl_v$tl_first tl_left=$tl_rest
   done
 }
+
+# What only bash can read stands in a text that only bash reads.
+if [ -n "$TL_FAST" ]; then
+  tl_two='\\' tl_two_n='\n' tl_blank='\0040'
+  eval 'tl_encode_at_once() { tl_v=${1//\\/"$tl_two"} && tl_v=${tl_v//"$tl_nl"/"$tl_two_n"}; }
+    tl_encode_word() { tl_encode_at_once "$1" && tl_v=${tl_v// /"$tl_blank"}; }'
+fi
 
 # tl_now: sets tl_v to hundredths of a second of a clock that only this boot shares, or to 0 where there is none.
 tl_now() {
@@ -95,9 +104,10 @@ tl_own_pid() {
 }
 
 # tl_say FIFO WORDS: writes one line into a FIFO that somebody may read; never blocks and never makes a plain file.
-# False if there is no such FIFO.
+# False if there is no such FIFO. Each such line is filled with blanks to 256 bytes: a bash takes it with one read, where
+# any shell that looks for its end needs one for each byte.
 tl_say() {
-  [ -p "$1" ] && printf '%s\n' "$2" 1<>"$1"
+  [ -p "$1" ] && printf '%-255s\n' "$2" 1<>"$1"
 }
 
 # tl_apart COMMAND...: becomes the command, in a process session of its own where the system can do that.

@@ -1,8 +1,9 @@
 # The lane: one SSH channel, any number of requests. It reads requests from stdin and never lets one hold up another:
 # what takes time is forked or handed to a session; starting a command needs no fork at all.
 #
-# Request:  `<number> <op> <arguments> <bytes>` on a line, then that many argument lines (backslash and newline written
-#           \\ and \n), then that many bytes of payload.
+# Request:  `<number> <op> <arguments> <bytes> <bytes of arguments> <kind>` on a line of 64 bytes, then that many argument lines
+#           (backslash and newline written \\ and \n, an empty one \c), then that many bytes of payload, of kind `t` if they
+#           are short and hold no NUL, else `b`.
 # Frame:    `<tag> <key> <bytes>` on a line, then the bytes; each is written whole, under a lock that is a token in a
 #           FIFO. Tags: h hello - b part of a reply - r end of a reply (its text is the status) - o, t, f, u parts of an
 #           execution's output (head, tail; head and tail of standard error) - x an execution's outcome - n refused -
@@ -147,21 +148,22 @@ tl_leave_place() {
 # --- requests ----------------------------------------------------------------------------------------------------
 
 tl_serve() {
-  while IFS=' ' read -r TL_REQ tl_op tl_n tl_bytes; do
-    if [ "$tl_op$tl_n.$tl_bytes" = run8.0 ]; then
-      # By far the most frequent one, without the loop.
-      IFS=''
-      read -r tl_1 && read -r tl_2 && read -r tl_3 && read -r tl_4 && read -r tl_5 && read -r tl_6 && read -r tl_7 && read -r tl_8 || return 0
+  while :; do
+    if [ -n "$TL_FAST" ]; then
+      # Two reads for all of it, where looking for the ends of lines would need one for each byte.
+      # shellcheck disable=SC2086,SC3045 # splitting is the purpose, and no argument is empty; bash alone comes here
+      IFS='' read -r -N 64 tl_line && set -- $tl_line && TL_REQ=$1 tl_op=$2 tl_bytes=$4 tl_plain=$6 &&
+        IFS='' read -r -N "$5" tl_line && IFS=$tl_nl && set -f && set -- $tl_line && set +f || return 0
       IFS=$TL_IFS
-      tl_run "$tl_1" "$tl_2" "$tl_3" "$tl_4" "$tl_5" "$tl_6" "$tl_7" "$tl_8"
-      continue
+    else
+      IFS=' ' read -r TL_REQ tl_op tl_n tl_bytes tl_rest || return 0
+      set --
+      while [ "$tl_n" -gt 0 ]; do
+        IFS='' read -r tl_line || return 0
+        set -- "$@" "$tl_line"
+        tl_n=$((tl_n - 1))
+      done
     fi
-    set --
-    while [ "$tl_n" -gt 0 ]; do
-      IFS='' read -r tl_line || return 0
-      set -- "$@" "$tl_line"
-      tl_n=$((tl_n - 1))
-    done
     if [ "$tl_bytes" -gt 0 ]; then tl_take_payload "$tl_bytes" || return 0; fi
     case $tl_op in
       ping)
@@ -179,6 +181,11 @@ tl_serve() {
 
 # tl_take_payload COUNT: exactly COUNT bytes of stdin. GNU head reads no byte more; the others do, so dd reads singly.
 tl_take_payload() {
+  # shellcheck disable=SC3045 # bash alone
+  if [ -n "$TL_FAST" ] && [ "$tl_plain" = t ]; then
+    IFS='' read -r -N "$1" tl_line && printf %s "$tl_line" >"$TL_TMP/$TL_REQ.p"
+    return
+  fi
   if [ -z "${tl_exact-}" ]; then
     tl_exact=no
     case $(printf abc | { head -c 1 >/dev/null 2>&1 && cat; }) in bc) tl_exact=yes ;; esac

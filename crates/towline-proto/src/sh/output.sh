@@ -75,5 +75,12 @@ tl_output() {
   if [ "$5" -gt 0 ]; then tl_slice "$tl_spool" "$tl_w_off" "$4" | tail -n "$5"; else tl_slice "$tl_spool" "$tl_w_off" "$4"; fi
 }
 tl_stream_file() {
-  if [ "$1" = stderr ]; then tl_spool=${tl_spool}e; fi
+  if [ "$1" = stderr ]; then
+    tl_spool=${tl_spool}e
+  elif [ -n "$tl_kept" ]; then
+    # What is in the record is read as if it were a spool.
+    tl_decode "$tl_kept"
+    tl_spool=$TL_TMP/$TL_REQ.s
+    printf %s "$tl_v" >"$tl_spool"
+  fi
 }

@@ -7,7 +7,6 @@ tl_prepare() {
   tl_slot=$((tl_slot + 1)) tl_drained='' tl_drained2=1 tl_marked='' tl_apart='' tl_pump_pid='' tl_pump2_pid='' tl_hurry=''
   if [ -z "$tl_pipe" ]; then tl_make_pipe; fi
   tl_my_spool=$TL_ROOT/o/${tl_d##*/}.$tl_number.$tl_slot
-  : >"$tl_my_spool"
   if [ -z "$TL_FAST" ]; then tl_pump_it; fi
 }
 tl_make_pipe() {
@@ -36,7 +35,6 @@ tl_prepare_error() {
   if [ ! -p "$tl_d/$tl_pipe.e" ]; then mkfifo "$tl_d/$tl_pipe.e"; fi
   # shellcheck disable=SC2094 # as above
   exec 7<>"$tl_d/$tl_pipe.e" 8<"$tl_d/$tl_pipe.e"
-  : >"${tl_my_spool}e"
   tl_start_pump "$tl_d/$tl_pipe.e" "${tl_my_spool}e" "f $tl_slot"
   tl_pump2_pid=$tl_v
   tl_pump_it

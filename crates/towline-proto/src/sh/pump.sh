@@ -1,8 +1,8 @@
 # How a command's output gets from its pipe into the spool, as it comes and to the last byte, within a bound. A plain file as
 # the command's stdout would be truncated by whoever opens /dev/stdout, so it is always a pipe.
 #
-# What a command printed that is over within a moment lies in the pipe, and the supervisor moves it by itself, if its shell
-# can (tl_drain). Else a pump does, a process of its own: dd and not cat, since it tells how much it moved, stops at a count.
+# What a command printed that is over within a moment lies in the pipe, and if it is little, the supervisor takes it by itself, if
+# its shell can (tl_drain): it goes into the record, which needs no file of its own. Else a pump moves it, a process of its own: dd and not cat, since it tells how much it moved, stops at a count.
 #
 # Spool: NAME holds the first bytes; past TL_HEAD_CAP the newest bytes go to NAME.<offset>, where only the last
 # complete piece and the one being written are kept. What lies between was dropped, and its size follows from the names.
@@ -18,24 +18,23 @@ tl_bounds() {
   TL_HEAD_CAP=$((tl_1 * 512)) TL_PIECE_CAP=$((tl_1 * 256))
 }
 
-# tl_drain SPOOL: moves what is in the pipe, fd 4, by builtins alone; false if it is more than a few short pieces, or if
-# somebody still holds the pipe (then tl_held is set). Only for a shell whose read knows -t, -d and -n.
+# tl_drain SPOOL: takes what is in the pipe, fd 4, by builtins alone, into tl_output; false if it is more than little, or if
+# somebody still holds the pipe (then tl_held is set): then what was taken is in the spool. Only for a shell whose read knows
+# -t, -d and -n. It reads byte by byte, since only so a NUL is seen, which no variable holds.
 tl_drain() {
-  tl_held=''
-  for tl_rest in 1 2 3 4; do
-    tl_piece=''
-    # shellcheck disable=SC3045 # bash alone comes here
-    IFS='' read -r -t 0.05 -d '' -n 2048 tl_piece <&4
-    tl_rc=$?
-    if [ "$tl_rc" -eq 0 ] && [ "${#tl_piece}" -lt 2048 ]; then
-      # It stopped at a NUL, which a variable cannot hold.
-      printf '%s\0' "$tl_piece" >>"$1"
-    elif [ -n "$tl_piece" ]; then
-      printf %s "$tl_piece" >>"$1"
-    fi || tl_flags=f$tl_flags
-    if [ "$tl_rc" -eq 1 ]; then return 0; fi
-    if [ "$tl_rc" -gt 128 ]; then tl_held=1 && return 1; fi
-  done
+  tl_held='' tl_output=''
+  # shellcheck disable=SC3045 # bash alone comes here
+  IFS='' read -r -t 0.05 -d '' -n 512 tl_output <&4
+  tl_rc=$?
+  if [ "$tl_rc" -eq 1 ]; then return 0; fi
+  if [ "$tl_rc" -eq 0 ] && [ "${#tl_output}" -lt 512 ]; then
+    # It stopped at a NUL.
+    printf '%s\0' "$tl_output" >>"$1"
+  elif [ -n "$tl_output" ]; then
+    printf %s "$tl_output" >>"$1"
+  fi || tl_flags=f$tl_flags
+  tl_output=''
+  if [ "$tl_rc" -gt 128 ]; then tl_held=1; fi
   return 1
 }
 

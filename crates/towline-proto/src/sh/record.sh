@@ -6,6 +6,7 @@
 #   b <session> <spool> <pid> <start> <clock> <boot> <gen> <pipe> <claim> .      it begins: in which shell
 #   k <signal> - - - - .                          a stop was asked for
 #   d <gen> <word> <number> - <directory> .       what the shell itself, or who waited for it, says of its end
+#   o <output> - - - - .                          all of its output, if it was little: \\, \n and \0040 for what a word cannot hold
 #   s <word> <number> <hundredths> <flags> <directory> .         the outcome: exit, kill, cwd (no directory), never
 #
 # A line without its last dot was not written whole and does not count. Flags of an outcome: r the shell was ended by the
@@ -33,9 +34,10 @@ tl_create() {
 }
 
 # tl_read_record HANDLE: reads the record. Sets tl_x (its file), tl_state (away, queued, running, or the outcome), tl_cwd and the
-# fields by their names; tl_b_rest is the first begin line from its clock on, tl_raw what the shell said of its end.
+# fields by their names; tl_b_rest is the first begin line from its clock on, tl_raw what the shell said of its end, tl_kept the output that is in
+# the record itself, still escaped.
 tl_read_record() {
-  tl_x=$TL_ROOT/x/$1 tl_state=away tl_cwd='?' tl_b_rest='' tl_raw='' tl_signal='' tl_id='' tl_whole='' tl_read_last=$1
+  tl_x=$TL_ROOT/x/$1 tl_state=away tl_cwd='?' tl_b_rest='' tl_raw='' tl_signal='' tl_kept='' tl_id='' tl_whole='' tl_read_last=$1
   if [ ! -e "$tl_x" ]; then return 1; fi
   # shellcheck disable=SC2034 # fields that other files use
   {
@@ -45,6 +47,7 @@ tl_read_record() {
       case $tl_kind$tl_rest in
         b*' .') if [ -z "$tl_b_rest" ]; then tl_name=$tl_word1 tl_spool=$TL_ROOT/o/$tl_word2 tl_shell=$tl_word3 tl_start=$tl_word4 tl_b_rest=$tl_rest; fi ;;
         k*' .') tl_signal=$tl_word1 ;;
+        o*' .') tl_kept=$tl_word1 ;;
         d*' .') if [ -z "$tl_raw" ]; then tl_raw="$tl_word2 $tl_word3" tl_raw_cwd=${tl_rest% .}; fi ;;
         s*' .')
           tl_state="$tl_word1 $tl_word2 $tl_word3 $tl_word4" tl_cwd=${tl_rest% .}
@@ -83,7 +86,7 @@ tl_judge() {
   if [ -n "$tl_raw" ]; then
     tl_now
     tl_clock=$tl_v
-    tl_publish "$1" "$tl_raw" - - "$tl_raw_cwd"
+    tl_publish "$1" "$tl_raw" - - "s $tl_raw - - $tl_raw_cwd ."
     tl_read_record "$1"
   elif [ "$tl_boot" = "$TL_BOOT" ]; then
     tl_state='lost supervisor'
@@ -125,13 +128,13 @@ tl_claimed() {
   tl_alive "$tl_s_pid" "$tl_s_start"
 }
 
-# tl_publish HANDLE OUTCOME HUNDREDTHS FLAGS DIRECTORY [WORDS]: DIRECTORY is already escaped, the time is tl_clock. Then wakes whoever waits. Where the
-# disk is full it goes on trying: an outcome that cannot be kept is not told.
+# tl_publish HANDLE OUTCOME HUNDREDTHS FLAGS LINE [WORDS]: LINE is what the record gets, the time is tl_clock. Then wakes whoever
+# waits. Where the disk is full it goes on trying: an outcome that cannot be kept is not told.
 tl_publish() {
-  if ! tl_append "$TL_ROOT/x/$1" "s $2 $3 ${4:--} $5 ."; then
+  if ! tl_append "$TL_ROOT/x/$1" "$5"; then
     (
       tl_shut
-      while ! tl_append "$TL_ROOT/x/$1" "s $2 $3 ${4:--} $5 ." && [ -e "$TL_ROOT/x/$1" ]; do sleep 1; done
+      while ! tl_append "$TL_ROOT/x/$1" "$5" && [ -e "$TL_ROOT/x/$1" ]; do sleep 1; done
       tl_wake "$1"
     ) &
     return 0

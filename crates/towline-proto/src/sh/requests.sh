@@ -5,21 +5,22 @@
 # payload, o directory or variables follow, b nobody waits. No fork on the way of the plain case, and few words: bash copies
 # a function with each call of it.
 tl_run() {
-  if [ -e "$TL_ROOT/x/$1" ]; then
-    tl_run_again "$@" || return 0
-  else
-    case $6 in *[iop]*) tl_arguments "$@" ;; esac
-    # Another lane may be faster, or the disk may be full: what is there afterwards tells.
-    tl_create "$TL_ROOT/x/$1" "$2 $3 $4 $6- $7 $5 $TL_LANE_ID .$tl_nl$8" || tl_run_again "$@" || return 0
-  fi
+  case $6 in *[iop]*) if [ ! -e "$TL_ROOT/x/$1" ]; then tl_arguments "$@"; fi ;; esac
+  # It may be there already, or the disk may be full: what is there afterwards tells.
+  set -C
+  printf '%s\n' "$2 $3 $4 $6- $7 $5 $TL_LANE_ID .$tl_nl$8" >"$TL_ROOT/x/$1"
+  tl_rc=$?
+  set +C
+  if [ "$tl_rc" -ne 0 ]; then tl_run_again "$@" || return 0; fi
   # The index gets the beginning of the command, so that a list needs no look at the record; before it begins, so that whatever ran
   # is in it.
   tl_line=$8
   case $6 in *p*) IFS='' read -r tl_line <"$TL_ROOT/a/$2.x" ;; esac
   printf '+ %s %s %.200s\n' "$1" "$4" "$tl_line" >>"$TL_ROOT/index"
   case $5 in s) tl_word=x ;; *) tl_word=n ;; esac
-  # Mostly it is the session of the call before, and its supervisor still lives.
-  if [ "$4" != "${tl_known-}" ] || [ -z "$tl_live" ] || ! tl_alive "$tl_s_pid" "$tl_s_start"; then
+  # Mostly it is the session of the call before, and its supervisor still lives. Should its pid be another's by now, the next sign
+  # of life finds out that nobody began this (tl_look_after).
+  if [ "$4" != "${tl_known-}" ] || [ -z "$tl_live" ] || ! kill -0 "$tl_s_pid"; then
     tl_supervisor "$TL_ROOT/s/$4"
     tl_known=$4
   fi
@@ -128,7 +129,7 @@ tl_wait() {
   case $tl_state in
     running | queued) tl_revive "$1" & ;;
     away) tl_frame g "$1" away ;;
-    *) echo "x $1" >&7 ;;
+    *) printf '%-255s\n' "x $1" >&7 ;;
   esac
 }
 tl_revive() {

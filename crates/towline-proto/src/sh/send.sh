@@ -62,19 +62,26 @@ tl_reply() {
   tl_frame r "$1" "$2"
 }
 
-# tl_sender: waits for words from supervisors (`x HANDLE` there is an outcome, `o HANDLE SPOOL OUTCOME DIRECTORY .` this is it,
+# tl_sender: waits for words from supervisors (`x HANDLE` there is an outcome, `o HANDLE SPOOL OUTPUT OUTCOME DIRECTORY .` this is it,
 # `n HANDLE` it cannot begin) and sends what there is; small outcomes itself, large ones in a process of their own.
 tl_sender() {
   tl_beside
   trap 'exit 0' TERM
   # For reading alone: when the lane's process is gone, however it went, this is at its end.
   exec 7<"$TL_TMP/e"
-  while IFS=' ' read -r tl_word tl_h tl_spool tl_1 tl_2 tl_3 tl_4 tl_rest <&7; do
-    case $tl_word in
+  while tl_listen; do
+    tl_rest=${tl_line#* }
+    tl_h=${tl_rest%% *}
+    case ${tl_line%% *} in
       o)
-        tl_spool=$TL_ROOT/o/$tl_spool tl_c_flags='' tl_cwd=${tl_rest% .}
+        tl_rest=${tl_rest#* }
+        tl_spool=$TL_ROOT/o/${tl_rest%% *} tl_c_flags='' tl_rest=${tl_rest#* }
+        tl_kept=${tl_rest%% *} tl_rest=${tl_rest#* }
+        if [ "$tl_kept" = - ]; then tl_kept=''; fi
+        tl_cwd=${tl_rest#* * * * }
+        tl_text=${tl_rest%" $tl_cwd"} tl_cwd=${tl_cwd%' .'*}
         case $tl_cwd in *\\*) tl_decode "$tl_cwd" && tl_cwd=$tl_v ;; esac
-        tl_text="$tl_1 $tl_2 $tl_3 $tl_4$tl_nl$tl_cwd"
+        tl_text=$tl_text$tl_nl$tl_cwd
         tl_send_one "$tl_h"
         ;;
       x) tl_send_outcome "$tl_h" ;;
@@ -82,6 +89,12 @@ tl_sender() {
       q) exit 0 ;;
     esac
   done
+}
+
+# tl_listen: the next line for this lane, into tl_line.
+tl_listen() {
+  # shellcheck disable=SC3045 # bash alone
+  if [ -n "$TL_FAST" ]; then IFS='' read -r -N 256 -u 7 tl_line; else IFS='' read -r tl_line <&7; fi
 }
 
 tl_send_outcome() {
@@ -99,9 +112,16 @@ tl_send_one() {
   case $tl_c_flags in
     *e*) tl_send_spools "$1" & ;;
     *)
-      if [ ! -s "$tl_spool" ]; then
+      if [ -n "$tl_kept" ]; then
+        tl_decode "$tl_kept"
+        tl_body=$tl_v
+      elif [ -s "$tl_spool" ]; then
+        tl_small "$tl_spool" || tl_body=''
+      else
         tl_frame x "$1" "$tl_text"
-      elif tl_small "$tl_spool"; then
+        return
+      fi
+      if [ -n "$tl_body" ]; then
         # Both frames in one write: the receiver is woken once.
         tl_lock
         printf 'o %s %s\n%sx %s %s\n%s' "$1" "${#tl_body}" "$tl_body" "$1" "${#tl_text}" "$tl_text"

@@ -173,7 +173,7 @@ tl_whose() {
 tl_hand_over() {
   tl_pump_it
   printf '%s %s %s %s %s %s %s .\n' "$tl_current" "$tl_my_spool" "$tl_pipe" "$tl_pump_pid" "$tl_began" "${tl_apart:--}" "${tl_pump2_pid:--}" >"$tl_d/away.$tl_gen"
-  tl_current='' tl_ended='' tl_pipe='' tl_idle='' tl_timer='' tl_flags='' tl_saving=''
+  tl_current='' tl_ended='' tl_output='' tl_pipe='' tl_idle='' tl_timer='' tl_flags='' tl_saving=''
   tl_prepare
   tl_start_shell "$tl_state_file"
 }
@@ -192,7 +192,8 @@ tl_on_late() {
     if [ "$tl_state" = running ]; then
       tl_now
       tl_clock=$tl_v
-      tl_publish "$tl_l_h" "$2" "$((tl_clock - tl_l_began))" h "${tl_raw_cwd:-?}"
+      tl_v=$((tl_clock - tl_l_began))
+      tl_publish "$tl_l_h" "$2" "$tl_v" h "s $2 $tl_v h ${tl_raw_cwd:-?} ."
     fi
     tl_forget_arguments "$tl_l_h"
     rm -f "$tl_d/away.$1" "$tl_d/late.$1" "$tl_d/u.$1"

@@ -33,9 +33,11 @@ _tl_I=" 	$_tl_N" _tl_F=${_tl_F-} _tl_seq=${_tl_seq-0}
 _tl_K=${_tl_K-$_tl_I}
 _tl_restore=$4 _tl_d=$1 _tl_in=$2 _tl_g=$3 _tl_once=$5 _tl_root=$6 _tl_w=0 _tl_n=0
 # Which shell this is: what it can tell of itself differs.
-_tl_kind=ash _tl_b=command
+_tl_kind=ash _tl_b=command _tl_q=''
 if [ -n "${BASH_VERSION-}" ]; then
   _tl_kind=bash _tl_b=builtin
+  # Only newer ones can read a count of bytes at once.
+  case $BASH_VERSION in [0-4].*) ;; *) _tl_q=1 ;; esac
   if [ -z "$_tl_restore" ]; then shopt -s expand_aliases; fi
 elif [ -n "${KSH_VERSION-}${ZSH_VERSION-}${YASH_VERSION-}" ]; then
   _tl_kind=other
@@ -72,7 +74,7 @@ while :; do while :; do while :; do while :; do
       _tl_was=$PWD _tl_l=moved
       $_tl_b printf '%s\n' "$PWD" >|"$_tl_d/cwd"
     fi
-    if [ -p "$_tl_in" ]; then $_tl_b printf 'd %s %s %s\n' "$_tl_g" "${_tl_bad:-${_tl_s#* }}" "$_tl_l" 1<>"$_tl_in"; fi
+    if [ -p "$_tl_in" ]; then $_tl_b printf '%-255s\n' "d $_tl_g ${_tl_bad:-${_tl_s#* }} $_tl_l" 1<>"$_tl_in"; fi
     if [ "$_tl_once" != - ]; then exit 0; fi
     while [ "$_tl_n" -gt 1 ]; do
       _tl_n=$((_tl_n - 1))
@@ -101,11 +103,19 @@ while :; do while :; do while :; do while :; do
     } 1<>"$_tl_d/st.$_tl_w"
     if [ "$_tl_kind" != bash ]; then { alias; $_tl_b printf '# end\n'; } 1<>"$_tl_d/st.$_tl_w.a"; fi
   fi
-  if [ -p "$_tl_in" ]; then $_tl_b printf 'i %s %s\n' "$_tl_g" "$_tl_w" 1<>"$_tl_in"; fi
+  if [ -p "$_tl_in" ]; then $_tl_b printf '%-255s\n' "i $_tl_g $_tl_w" 1<>"$_tl_in"; fi
   _tl_w=$((1 - _tl_w))
 
   # Take.
-  $_tl_b read -r _tl_h _tl_p _tl_o _tl_x <"$_tl_d/c.$_tl_g" || exit 0
+  if [ -n "$_tl_q" ]; then
+    builtin read -r -N 256 _tl_l <"$_tl_d/c.$_tl_g" || exit 0
+    _tl_h=${_tl_l%% *} _tl_l=${_tl_l#* }
+    _tl_p=${_tl_l%% *} _tl_l=${_tl_l#* }
+    _tl_o=${_tl_l%% *} _tl_l=${_tl_l#* }
+    _tl_x=${_tl_l%% *}
+  else
+    $_tl_b read -r _tl_h _tl_p _tl_o _tl_x <"$_tl_d/c.$_tl_g" || exit 0
+  fi
   if [ "$_tl_h" = q ]; then exit 0; fi
   _tl_busy=1 _tl_bad='' _tl_back='' _tl_n=0
   _tl_x=$_tl_root/a/$_tl_x _tl_i=/dev/null _tl_p=$_tl_d/$_tl_p

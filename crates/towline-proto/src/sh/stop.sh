@@ -170,5 +170,5 @@ tl_stop_queued() {
   tl_append "$tl_x" "b - - 0 0 $tl_mine"
   tl_read_record "$1"
   if [ "$tl_b_rest" != "$tl_mine" ]; then return 1; fi
-  tl_publish "$1" 'never 0' 0 - '?'
+  tl_publish "$1" 'never 0' 0 - 's never 0 0 - ? .'
 }

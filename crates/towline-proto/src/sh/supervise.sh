@@ -24,7 +24,7 @@ tl_supervise() {
   tl_create "$tl_d/g.$tl_number" "$tl_pid $tl_birth_of_me" || exit 0
   if [ -e "$tl_d/ready" ]; then rm -f "$tl_d/ready"; fi
   tl_gen=$((tl_number * 1000)) tl_slot=0 tl_attempt=0 tl_current='' tl_queue='' tl_copies='' tl_idle='' tl_ended='' tl_hurry='' tl_saving=''
-  tl_drained='' tl_drained2='' tl_flags='' tl_pipe='' tl_my_spool='' tl_pump_pid='' tl_marked='' tl_leaving='' tl_ready='' tl_timer=''
+  tl_drained='' tl_drained2='' tl_output='' tl_flags='' tl_pipe='' tl_my_spool='' tl_pump_pid='' tl_marked='' tl_leaving='' tl_ready='' tl_timer=''
   tl_login=-l tl_login_timer='' tl_full='' tl_s_cwd='?' tl_away='' tl_deaths=0 tl_state_file=$2
   if [ "$2" = - ]; then
     tl_last_state "$tl_d"
@@ -44,23 +44,22 @@ tl_supervise() {
 
 # tl_hear: reads one line into tl_word, tl_1, tl_2, tl_3; if tl_hurry is set, it waits only so long and then says t itself.
 tl_hear() {
-  if [ -n "$tl_hurry" ]; then tl_hear_soon && return 0; fi
-  IFS=' ' read -r tl_word tl_1 tl_2 tl_3 <&3
-}
-tl_hear_soon() {
-  tl_2='' tl_3=''
-  # shellcheck disable=SC3045 # bash alone comes here
-  IFS='' read -r -t "$tl_hurry" tl_word <&3
-  if [ $? -gt 128 ]; then
-    if [ -z "$tl_word" ]; then tl_word=t tl_1=$tl_slot && return 0; fi
-    # The moment passed in the middle of a line.
-    IFS='' read -r tl_rest <&3
-    tl_word=$tl_word$tl_rest
+  if [ -z "$TL_FAST" ]; then
+    IFS=' ' read -r tl_word tl_1 tl_2 tl_3 <&3
+    return
   fi
-  tl_rest=${tl_word#* } tl_word=${tl_word%% *}
-  tl_1=${tl_rest%% *}
-  case $tl_rest in *' '*) tl_rest=${tl_rest#* } && tl_2=${tl_rest%% *} ;; esac
-  case $tl_rest in *' '*) tl_3=${tl_rest#* } ;; esac
+  # The first byte alone with a time limit: a bash that has one asks the system about it for each byte.
+  # shellcheck disable=SC3045 # bash alone comes here
+  tl_word=''
+  if [ -n "$tl_hurry" ]; then
+    IFS='' read -r -t "$tl_hurry" -N 1 -u 3 tl_word
+    if [ $? -gt 128 ] && [ -z "$tl_word" ]; then tl_word=t tl_1=$tl_slot && return 0; fi
+  fi
+  # shellcheck disable=SC3045
+  IFS='' read -r -N "$((256 - ${#tl_word}))" -u 3 tl_line || return 1
+  # shellcheck disable=SC2086 # splitting is the purpose
+  set -- $tl_word$tl_line
+  tl_word=$1 tl_1=${2-} tl_2=${3-} tl_3=${4-}
 }
 
 # --- what may be asked for -----------------------------------------------------------------------------------------
@@ -254,14 +253,16 @@ tl_conclude() {
   tl_v=$tl_s_cwd
   case $tl_v in *\\* | *"$tl_nl"*) tl_encode "$tl_v" ;; esac
   tl_took=$((tl_clock - tl_began))
-  # The lane that asked is told all of it, which saves it a look at the record, unless the line could be cut in two.
-  case $tl_c_flags${#tl_v} in
-    *e* | *????) tl_publish "$tl_current" "$tl_ended" "$tl_took" "$tl_flags" "$tl_v" ;;
-    *) tl_publish "$tl_current" "$tl_ended" "$tl_took" "$tl_flags" "$tl_v" "o $tl_current ${tl_my_spool##*/} $tl_ended $tl_took ${tl_flags:--} $tl_v ." ;;
-  esac
+  # The lane that asked is told all of it, which saves it a look at the record, if that fits in a line.
+  tl_s_line="s $tl_ended $tl_took ${tl_flags:--} $tl_v ." tl_words=''
+  case $tl_output in ?*) tl_encode_word "$tl_output" ;; *) tl_v=- ;; esac
+  case $tl_c_flags in *e*) ;; *) tl_words="o $tl_current ${tl_my_spool##*/} $tl_v ${tl_s_line#* }" ;; esac
+  if [ "${#tl_words}" -gt 255 ]; then tl_words=''; fi
+  case $tl_output in ?*) tl_s_line="o $tl_v - - - - .$tl_nl$tl_s_line" ;; esac
+  tl_publish "$tl_current" "$tl_ended" "$tl_took" "$tl_flags" "$tl_s_line" "$tl_words"
   case $tl_c_flags$tl_limit in *[iop1-9]*) tl_conclude_special ;; esac
   if [ "$tl_once" != - ]; then tl_finish; fi
-  tl_current='' tl_ended='' tl_flags='' tl_full=''
+  tl_current='' tl_ended='' tl_flags='' tl_full='' tl_output=''
   tl_prepare
   if [ -n "$tl_leaving" ]; then tl_finish; fi
   if [ -n "$tl_idle" ] && [ -n "$tl_queue" ]; then tl_begin_next; fi
