@@ -93,8 +93,12 @@ fn strip(text: &str) -> String {
 pub fn command_line(nonce: &Nonce) -> String {
     let (first, second) = nonce.as_str().split_at(nonce.as_str().len() / 2);
     let take = |count: char, name: char| format!(r"{name}=\$(dd ibs=1 obs=65536 count=\${count} 2>/dev/null)");
-    let begin =
-        format!(r#"printf \"\n%s%s\n\" {first} {second}; read -r k n m && {} && {} && eval \"\$p\""#, take('n', 'p'), take('m', 's'));
+    // A newer bash takes a count of bytes at once; the program is all ASCII, so that bytes are characters. For others it is one by one.
+    let at_once = r"read -r -N \$n p && read -r -N \$m s";
+    let singly = format!("{} && {}", take('n', 'p'), take('m', 's'));
+    let begin = format!(
+        r#"printf \"\n%s%s\n\" {first} {second}; read -r k n m && case \$BASH_VERSION in [5-9].*) {at_once} ;; *) {singly} ;; esac && eval \"\$p\""#
+    );
     format!(r#"exec /bin/sh -c 'B="{begin}"; command -v bash >/dev/null 2>&1 && exec bash --norc --noprofile -c "$B" towline; eval "$B"'"#)
 }
 
@@ -151,5 +155,6 @@ mod tests {
         assert_eq!(strip("# head\n\n  a # why\n\tb\n"), "a # why\nb\n");
         assert!(PROGRAM.host.contains("tl_lane_main"));
         assert!(PROGRAM.host.len() < 100_000, "{}", PROGRAM.host.len());
+        assert!(PROGRAM.host.is_ascii() && PROGRAM.shell.is_ascii());
     }
 }
