@@ -270,6 +270,7 @@ impl<D: Dial> Driver<D> {
             Message::Writer(epoch, writer) => {
                 if let Some(lane) = self.lanes.get_mut(&epoch) {
                     lane.writer = Some(writer);
+                    self.happens(Event::Greeted(epoch));
                 }
             }
         }
@@ -280,7 +281,7 @@ impl<D: Dial> Driver<D> {
         let why = match &event {
             Event::Down(_, trouble) => Some(trouble.text.clone()),
             Event::Tick => Some("it gave no sign of life".to_owned()),
-            Event::Call { .. } | Event::Forget(_) | Event::Up(..) | Event::Said(..) | Event::Release => None,
+            Event::Call { .. } | Event::Forget(_) | Event::Greeted(_) | Event::Up(..) | Event::Said(..) | Event::Release => None,
         };
         for effect in self.line.handle(self.born.elapsed(), event) {
             self.carry_out(effect, by_clock);
@@ -373,12 +374,14 @@ async fn lane_life<D: Dial>(dial: &D, epoch: Epoch, driver: &mpsc::Sender<Messag
     let _ = writer.send(PROGRAM.announcement());
     let sending = tokio::spawn(send_all(input, requests));
     let _ = driver.send(Message::Writer(epoch, writer)).await;
-    let trouble = listen(&mut output, &mut decoder, epoch, driver).await;
+    let mut came_up = false;
+    let trouble = listen(&mut output, &mut decoder, epoch, driver, &mut came_up).await;
     sending.abort();
     match trouble {
         Some(trouble) => trouble,
         None => match tokio::time::timeout(Duration::from_secs(2), end()).await {
-            Ok(Ending::Exited(text)) => Trouble { code: Code::LinkLost, text, hint: None },
+            // A program that ends before it says a word would do so again.
+            Ok(Ending::Exited(text)) => Trouble { code: if came_up { Code::LinkLost } else { Code::RemoteShell }, text, hint: None },
             Ok(Ending::Failed(trouble)) => trouble,
             Err(_) => ended(),
         },
@@ -405,6 +408,7 @@ async fn listen(
     decoder: &mut Decoder,
     epoch: Epoch,
     driver: &mpsc::Sender<Message>,
+    came_up: &mut bool,
 ) -> Option<Trouble> {
     let mut buffer = vec![0; 32 * 1024];
     loop {
@@ -415,7 +419,10 @@ async fn listen(
                 Err(error) => return Some(protocol(&error.to_string())),
             };
             let event = match frame.tag {
-                Tag::Hello => Event::Up(epoch, parse_hello(&frame.payload)),
+                Tag::Hello => {
+                    *came_up = true;
+                    Event::Up(epoch, parse_hello(&frame.payload))
+                }
                 // Before any request there is nothing to refuse: the lane itself could not come up.
                 Tag::Refused if frame.key == "0" => {
                     let text = format!("the host has no usable place for towline's state: {}", String::from_utf8_lossy(&frame.payload));

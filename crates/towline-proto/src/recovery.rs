@@ -77,8 +77,8 @@ struct Waiting {
 enum State {
     /// No lane, and none is wanted.
     Idle,
-    /// A lane is being opened.
-    Opening,
+    /// A lane is being opened; once its shell listens, requests follow the program without a wait for its word.
+    Opening { greeted: bool },
     /// A lane is there.
     Up { heard: Duration, asked: Option<Asked> },
     /// The next attempt waits.
@@ -145,7 +145,7 @@ impl Line {
     pub fn hello(&self) -> Option<&Hello> {
         match self.state {
             State::Up { .. } => self.hello.as_ref(),
-            State::Idle | State::Opening | State::Resting { .. } => None,
+            State::Idle | State::Opening { .. } | State::Resting { .. } => None,
         }
     }
 
@@ -160,7 +160,7 @@ impl Line {
     pub fn next_tick(&self) -> Option<Duration> {
         let deadline = self.calls.values().map(|call| call.deadline).min();
         let state = match self.state {
-            State::Idle | State::Opening => None,
+            State::Idle | State::Opening { .. } => None,
             State::Resting { until } => Some(until),
             State::Up { heard, asked } => {
                 let watch = self.watch(heard, asked);
@@ -180,7 +180,16 @@ impl Line {
                 match self.state {
                     State::Up { .. } => self.send(call, now, &mut effects),
                     State::Idle => self.open(&mut effects),
-                    State::Opening | State::Resting { .. } => {}
+                    State::Opening { greeted: true } => self.send_early(call, now, &mut effects),
+                    State::Opening { greeted: false } | State::Resting { .. } => {}
+                }
+            }
+            Event::Greeted(epoch) => {
+                if epoch == self.epoch && matches!(self.state, State::Opening { greeted: false }) {
+                    self.state = State::Opening { greeted: true };
+                    for call in self.calls.keys().copied().collect::<Vec<_>>() {
+                        self.send_early(call, now, &mut effects);
+                    }
                 }
             }
             Event::Forget(call) => {
@@ -188,7 +197,7 @@ impl Line {
                 self.rest();
             }
             // A lane says hello once; what a second one would do, no honest host asks for.
-            Event::Up(epoch, _) if epoch == self.epoch && !matches!(self.state, State::Opening) => {}
+            Event::Up(epoch, _) if epoch == self.epoch && !matches!(self.state, State::Opening { .. }) => {}
             Event::Up(epoch, hello) if epoch == self.epoch => self.on_up(now, hello, &mut effects),
             Event::Said(epoch, frame) if epoch == self.epoch => self.on_frame(now, frame, &mut effects),
             Event::Down(epoch, trouble) if epoch == self.epoch => self.on_down(now, trouble, &mut effects),
@@ -208,7 +217,7 @@ impl Line {
 
     fn open(&mut self, effects: &mut Vec<Effect>) {
         self.epoch += 1;
-        self.state = State::Opening;
+        self.state = State::Opening { greeted: false };
         effects.push(Effect::Open(self.epoch));
     }
 
@@ -244,6 +253,14 @@ impl Line {
         effects.push(Effect::Send(self.epoch, waiting.bytes(call, now)));
     }
 
+    /// Sends a call before the lane has said that it came up, if it may be sent again should it not come up.
+    fn send_early(&mut self, call: CallId, now: Duration, effects: &mut Vec<Effect>) {
+        if self.calls.get(&call).is_some_and(|waiting| again(&waiting.request) != Again::Never) {
+            self.telling.clear();
+            self.send(call, now, effects);
+        }
+    }
+
     fn on_up(&mut self, now: Duration, hello: Hello, effects: &mut Vec<Effect>) {
         self.state = State::Up { heard: now, asked: None };
         self.telling.clear();
@@ -251,7 +268,8 @@ impl Line {
         self.failures = 0;
         self.down_since = None;
         self.trouble = None;
-        for call in self.calls.keys().copied().collect::<Vec<_>>() {
+        let unsent = |(call, waiting): (&CallId, &Waiting)| (waiting.sent != Some(self.epoch)).then_some(*call);
+        for call in self.calls.iter().filter_map(unsent).collect::<Vec<_>>() {
             self.send(call, now, effects);
         }
     }
@@ -262,9 +280,11 @@ impl Line {
         self.failures += u32::from(!was_up);
         effects.push(Effect::Close(self.epoch));
         let lasting = trouble.lasting();
+        // A lane that finds no place says so before it takes a request: what was sent early was not taken.
+        let untaken = (!was_up && trouble.code == Code::HostState).then_some(self.epoch);
         let mut ended = Vec::new();
         for (call, waiting) in &self.calls {
-            let finish = match waiting.sent {
+            let finish = match waiting.sent.filter(|sent| untaken != Some(*sent)) {
                 // Never sent: a first connection that fails says so at once, in ssh's own words.
                 None if !was_up && (lasting || self.hello.is_none() || self.long_down(now)) => Some(Finish::NotSent(trouble.clone())),
                 Some(_) if lasting || again(&waiting.request) == Again::Never => {
@@ -325,7 +345,7 @@ impl Line {
                     self.open(effects);
                 }
             }
-            State::Idle | State::Opening | State::Resting { .. } => {}
+            State::Idle | State::Opening { .. } | State::Resting { .. } => {}
         }
     }
 
@@ -450,7 +470,7 @@ impl Line {
         let until = |at: Duration| at.saturating_sub(now).as_millis();
         match self.state {
             State::Idle => 0_u8.hash(hasher),
-            State::Opening => 1_u8.hash(hasher),
+            State::Opening { greeted } => (1_u8, greeted).hash(hasher),
             State::Up { heard, asked } => (2_u8, since(heard), asked.map(|asked| (since(asked.first), since(asked.last)))).hash(hasher),
             State::Resting { until: at } => (3_u8, until(at)).hash(hasher),
         }

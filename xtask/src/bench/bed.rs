@@ -1,6 +1,7 @@
 //! The test bed: a host, a link with a round-trip time, a server of towline, and plain ssh beside it on the same link.
 
 use std::ffi::OsString;
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
@@ -14,6 +15,9 @@ use crate::run::{self, Outcome, Trouble};
 
 /// The round-trip times of the links, in milliseconds.
 pub(super) const RTTS: [u32; 3] = [0, 50, 100];
+
+/// In how many turns the round-trip times are gone through.
+pub(super) const TURNS: usize = 2;
 
 /// How many calls are made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +47,21 @@ pub(super) struct Sample {
     pub(super) up: u64,
     /// Bytes of one call from the host, on the average.
     pub(super) down: u64,
+}
+
+impl Sample {
+    /// Joins what was measured at another moment.
+    pub(super) fn add(&mut self, other: Sample) {
+        let (before, more) = (count_of(&self.times), count_of(&other.times));
+        let all = (before + more).max(1);
+        self.up = (self.up * before + other.up * more) / all;
+        self.down = (self.down * before + other.down * more) / all;
+        self.times.extend(other.times);
+    }
+}
+
+fn count_of(times: &[f64]) -> u64 {
+    u64::try_from(times.len()).unwrap_or(u64::MAX)
 }
 
 /// A host and everything to reach it.
@@ -179,11 +198,46 @@ impl<'a> PlainSsh<'a> {
         Ok(times)
     }
 
+    /// What no program on the host can be faster than: milliseconds of a line of 150 bytes that `cat` sends back over one channel.
+    pub(super) fn echo(&self, count: usize) -> Outcome<Vec<f64>> {
+        let mut ssh = self.lab.kit.ssh();
+        ssh.arg("-S").arg(&self.socket).args(["--", HOST, "cat"]);
+        let mut child = ssh.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        let times = echoes(&mut child, count);
+        drop(child.stdin.take());
+        let _ = child.kill();
+        let _ = child.wait();
+        times
+    }
+
     fn control(&self, word: &str) -> std::process::Command {
         let mut ssh = self.lab.kit.ssh();
         ssh.arg("-S").arg(&self.socket).args(["-O", word, "--", HOST]);
         ssh
     }
+}
+
+fn echoes(child: &mut Child, count: usize) -> Outcome<Vec<f64>> {
+    let (Some(input), Some(output)) = (child.stdin.as_mut(), child.stdout.as_mut()) else {
+        return Err(Trouble::new("ssh has no pipes"));
+    };
+    let mut output = BufReader::new(output);
+    let line = format!("{:149}\n", "echo");
+    let mut times = Vec::with_capacity(count);
+    let mut back = String::new();
+    // The first one waits for the channel to come up.
+    for _ in 0..=count {
+        let begin = Instant::now();
+        input.write_all(line.as_bytes())?;
+        back.clear();
+        output.read_line(&mut back)?;
+        times.push(ms(begin.elapsed()));
+        if back != line {
+            return Err(Trouble::new("`cat` sent something else back"));
+        }
+    }
+    times.remove(0);
+    Ok(times)
 }
 
 impl Drop for PlainSsh<'_> {

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use serde_json::json;
 
-use super::bed::{self, Bed, Effort, PlainSsh, RTTS, Sample};
+use super::bed::{self, Bed, Effort, PlainSsh, RTTS, Sample, TURNS};
 use super::client::{Request, Server, ms};
 use super::statistics::{median, percentile, slope};
 use super::table::Figure;
@@ -24,11 +24,14 @@ pub(super) fn bash(binary: &Path, effort: Effort) -> Outcome<Vec<Figure>> {
     let plain = PlainSsh::start(&bed.lab)?;
     let sample = bed.sample(&mut server, effort.calls(500, 50), || ("Bash", bed::bash("echo hi; echo e >&2")))?;
     let ssh = plain.times(":", effort.calls(50, 5))?;
+    let echo = plain.echo(effort.calls(500, 50))?;
+    let floor = format!("{} / {}", milliseconds(median(&echo)), milliseconds(percentile(&echo, 0.95)));
     let (middle, late, beside) = (median(&sample.times), percentile(&sample.times, 0.95), median(&ssh));
     Ok(vec![
         Figure::new("Bash at 0 RTT, median", milliseconds(middle), "<= 1.5 ms", middle <= 1.5),
         Figure::new("Bash at 0 RTT, p95", milliseconds(late), "<= 3 ms", late <= 3.0),
         Figure::new("`ssh -S socket host :` at 0 RTT, median", milliseconds(beside), "far above Bash", beside >= 2.0 * middle),
+        Figure::beside("floor: 150 bytes through `ssh -S socket host cat` and back, median / p95", floor),
     ])
 }
 
@@ -65,16 +68,20 @@ pub(super) fn parallel(binary: &Path, effort: Effort) -> Outcome<Vec<Figure>> {
     Ok(vec![Figure::new("24 parallel `sleep 0.3` at 50 ms RTT", milliseconds(middle), "<= 600 ms", middle <= 600.0)])
 }
 
-/// A sample at each round-trip time.
+/// Samples at each round-trip time, in turns, so that what else the machine does at one moment weighs on all of them; the slope of
+/// the medians, and all calls together.
 fn at_each_rtt(bed: &Bed, server: &mut Server, count: usize, mut request: impl FnMut() -> Request) -> Outcome<(f64, Sample)> {
-    let mut points = Vec::new();
-    let mut last = Sample::default();
-    for rtt in RTTS {
-        bed.set_rtt(rtt);
-        last = bed.sample(server, count, &mut request)?;
-        points.push((f64::from(rtt), median(&last.times)));
+    let mut samples = RTTS.map(|rtt| (rtt, Sample::default()));
+    for _ in 0..TURNS {
+        for (rtt, sample) in &mut samples {
+            bed.set_rtt(*rtt);
+            sample.add(bed.sample(server, count.div_ceil(TURNS), &mut request)?);
+        }
     }
-    Ok((slope(&points), last))
+    let points: Vec<_> = samples.iter().map(|(rtt, sample)| (f64::from(*rtt), median(&sample.times))).collect();
+    let mut all = Sample::default();
+    samples.into_iter().for_each(|(_, sample)| all.add(sample));
+    Ok((slope(&points), all))
 }
 
 fn one_round_trip(what: &str, trips: f64) -> Figure {
@@ -117,7 +124,7 @@ pub(super) fn edit(binary: &Path, effort: Effort) -> Outcome<Vec<Figure>> {
     let bytes = sample.up + sample.down;
     let mut paths = Vec::new();
     let count = effort.calls(30, 4);
-    for n in 0..(count + 2) * RTTS.len() {
+    for n in 0..(count + TURNS + 2 * TURNS) * RTTS.len() {
         paths.push(bed.file(&format!("unread/{n}.txt"), "value = 0\n")?);
     }
     let mut unread = paths.into_iter();

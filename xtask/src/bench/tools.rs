@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::bed::{Bed, Effort, PlainSsh, RTTS, Sample};
+use super::bed::{Bed, Effort, PlainSsh, RTTS, Sample, TURNS};
 use super::kinds;
 use super::statistics::{median, percentile, slope};
 use super::table::{self, Figure};
@@ -39,13 +39,21 @@ pub(super) fn measure(binary: &Path, effort: Effort) -> Outcome<Vec<Row>> {
     let mut server = bed.warm()?;
     let plain = PlainSsh::start(&bed.lab)?;
     let mut kinds = kinds::prepare(&bed, &mut server)?;
-    let mut rows: Vec<Row> = kinds.iter().map(|kind| Row { tool: kind.tool, samples: Vec::new(), plain: Vec::new() }).collect();
-    for rtt in RTTS {
-        bed.set_rtt(rtt);
-        for (kind, row) in kinds.iter_mut().zip(&mut rows) {
-            row.samples.push(bed.sample(&mut server, effort.calls(40, 6), || (kind.tool, (kind.arguments)()))?);
-            if let Some(command) = &kind.plain {
-                row.plain.push(plain.times(command, effort.calls(12, 3))?);
+    let empty = |kind: &kinds::Kind| Row {
+        tool: kind.tool,
+        samples: vec![Sample::default(); RTTS.len()],
+        plain: if kind.plain.is_some() { vec![Vec::new(); RTTS.len()] } else { Vec::new() },
+    };
+    let mut rows: Vec<Row> = kinds.iter().map(empty).collect();
+    // In turns, so that what else the machine does at one moment weighs on all round-trip times.
+    for _ in 0..TURNS {
+        for (at, rtt) in RTTS.into_iter().enumerate() {
+            bed.set_rtt(rtt);
+            for (kind, row) in kinds.iter_mut().zip(&mut rows) {
+                row.samples[at].add(bed.sample(&mut server, effort.calls(40, 6) / TURNS, || (kind.tool, (kind.arguments)()))?);
+                if let Some(command) = &kind.plain {
+                    row.plain[at].extend(plain.times(command, effort.calls(12, 4) / TURNS)?);
+                }
             }
         }
     }

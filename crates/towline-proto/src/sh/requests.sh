@@ -77,6 +77,7 @@ tl_start() {
   tl_beside
   exec </dev/null 7>&-
   if [ "$3" = s ]; then tl_word=x; else tl_word=n; fi
+  tl_early="$tl_word $1"
   tl_ensure "$2"
   if [ -z "$tl_live" ] || ! tl_say "$TL_ROOT/s/$2/in" "$tl_word $1"; then tl_frame n "$1" session; fi
 }
@@ -91,6 +92,7 @@ tl_urge() {
 # tl_ensure SESSION: waits until the session has a supervisor with a shell that is ready; starts one if need be.
 tl_ensure() {
   tl_dir=$TL_ROOT/s/$1 tl_tries=0 tl_patience=0
+  exec 3</dev/null
   while [ "$tl_tries" -lt 1500 ]; do
     tl_supervisor "$tl_dir"
     if [ -n "$tl_live" ]; then
@@ -100,13 +102,19 @@ tl_ensure() {
       while [ -e "$tl_dir/g.$tl_next" ] && ! tl_claimed "$tl_dir/g.$tl_next"; do tl_next=$((tl_next + 1)); done
       # One that was started has a second to claim its number.
       if [ ! -e "$tl_dir/g.$tl_next" ] && [ "$tl_tries" -ge "$tl_patience" ]; then
-        if ! mkdir -p "$tl_dir"; then return 1; fi
+        if [ ! -d "$tl_dir" ] && ! mkdir -p "$tl_dir"; then return 1; fi
+        # The word that it is started for lies in its FIFO before it comes up: it inherits that, so that nothing is lost.
+        if [ -n "${tl_early-}" ] && { [ -p "$tl_dir/in" ] || mkfifo "$tl_dir/in" "$tl_dir/p.$tl_next.1" "$tl_dir/c.${tl_next}001"; }; then
+          exec 3<>"$tl_dir/in"
+          tl_say "$tl_dir/in" "$tl_early"
+        fi
         tl_spawn "$tl_dir" - "$tl_next"
-        tl_patience=$((tl_tries + 100))
+        if [ -n "${tl_early-}" ]; then tl_patience=$((tl_tries + 20)); else tl_patience=$((tl_tries + 100)); fi
       fi
     fi
     tl_tries=$((tl_tries + 1))
-    sleep 0.01 2>/dev/null || sleep 1
+    # Where the word is there already, nobody is in a hurry.
+    if [ -n "${tl_early-}" ]; then tl_nap; else sleep 0.01 2>/dev/null || sleep 1; fi
   done
   tl_live=''
 }

@@ -35,7 +35,8 @@ tl_start_shell() {
     esac
     tl_rc=$? tl_by=''
     if [ -s "$tl_d/z.$tl_gen" ]; then tl_by=signal; fi
-    rm -f "$tl_d/c.$tl_gen" "$tl_d/z.$tl_gen"
+    # All that a copy had goes with it.
+    if [ "$tl_once" = - ]; then rm -f "$tl_d/c.$tl_gen" "$tl_d/z.$tl_gen"; fi
     if ! tl_alive "$tl_pid" "$tl_birth_of_me"; then tl_testify "$tl_rc" "$tl_by"; fi
     tl_say "$tl_in" "z $tl_gen $tl_rc $tl_by"
   ) &
@@ -56,10 +57,15 @@ tl_become_shell() {
   tl_say "$tl_in" "u $tl_gen $tl_own $tl_own_start"
   if [ -n "$TL_USER_LC_ALL" ]; then LC_ALL=$TL_USER_LC_ALL; else unset LC_ALL; fi
   # shellcheck disable=SC2016 # expanded by the session's shell
-  case ${TL_USER_SHELL##*/} in bash) tl_loader='eval "$(<"$1")"' ;; *) tl_loader='eval "$(cat -- "$1")"' ;; esac
+  case ${TL_USER_SHELL##*/} in bash) tl_loader="IFS='' read -r -d '' _tl_l <\"\$1\"; eval \"\$_tl_l\"" ;; *) tl_loader='eval "$(cat -- "$1")"' ;; esac
   cd "${HOME:-/}" 2>/dev/null || cd /
   tl_name=${TL_USER_SHELL##* }
   set -- "${tl_name##*/}" "$TL_PROGRAM.shell" "$tl_d" "$tl_in" "$tl_gen" "$1" "$tl_once" "$TL_ROOT"
+  # shellcheck disable=SC2086 # the shell may be several words
+  if [ -n "$6" ] && [ -n "$TL_FAST" ] && command -v setsid >/dev/null 2>&1; then
+    # shellcheck disable=SC2086,SC3038 # as below; bash alone has -c
+    exec -c setsid $TL_USER_SHELL -c "$tl_loader" "$@" </dev/null >/dev/null 2>&1
+  fi
   # shellcheck disable=SC2086 # the shell may be several words
   if [ -n "$6" ]; then set -- env -i $TL_USER_SHELL -c "$tl_loader" "$@"; else set -- $TL_USER_SHELL $tl_login -c "$tl_loader" "$@"; fi
   # What most shells start beside themselves ignores two signals, and no shell can undo that for what it becomes.

@@ -31,7 +31,9 @@ tl_supervise() {
     if [ -n "$tl_state_file" ]; then tl_flags=s; fi
   fi
   if [ "$tl_once" != - ]; then tl_queue=" $tl_once"; fi
-  if [ ! -p "$tl_in" ]; then mkfifo "$tl_in" "$tl_d/p.$tl_number.1" "$tl_d/c.$((tl_gen + 1))" || exit 1; fi
+  if [ ! -p "$tl_in" ]; then
+    mkfifo "$tl_in" "$tl_d/p.$tl_number.1" "$tl_d/c.$((tl_gen + 1))" || exit 1
+  fi
   exec 3<>"$tl_in"
   if [ "$tl_number" -gt 1 ]; then tl_adopt; fi
   tl_prepare
@@ -225,7 +227,13 @@ tl_conclude_if() {
 tl_on_t() {
   if [ "$tl_1" != "$tl_slot" ] || [ -z "$tl_current" ]; then return 0; fi
   if [ -z "$tl_ended" ]; then
-    tl_pump_it
+    # As long as it prints nothing, it needs no pump: the next look comes later.
+    # shellcheck disable=SC3045 # bash alone has a time limit that can pass here
+    if [ -z "$TL_FAST" ] || read -r -t 0 -u 4; then
+      tl_pump_it
+    else
+      case $tl_hurry in 0.01) tl_hurry=0.04 ;; *) tl_hurry=0.1 ;; esac
+    fi
   elif [ -z "$tl_marked" ]; then
     tl_hold
   fi

@@ -200,6 +200,39 @@ fn a_process_that_did_not_run_asks_before_it_judges() {
 }
 
 #[test]
+fn a_request_follows_the_program_at_once_unless_it_must_not_be_sent_twice() {
+    check(
+        "before the lane says hello",
+        &[
+            (0, Some(call(1, run(), 100)), &["open 1"]),
+            (0, Some(call(2, change(), 100)), &[]),
+            (100, Some(Event::Greeted(1)), &["send 1 run"]),
+            (110, Some(call(3, more_output(), 100)), &["send 1 output6000"]),
+            (120, Some(Event::Greeted(1)), &[]),
+            (200, Some(up(1)), &["send 1 tool"]),
+        ],
+    );
+    check(
+        "the lane has no place for its state, and took nothing",
+        &[
+            (0, Some(call(1, run(), 100)), &["open 1"]),
+            (0, Some(Event::Greeted(1)), &["send 1 run"]),
+            (100, Some(down(1, Code::HostState)), &["close 1", "finish 1 not sent host_state"]),
+        ],
+    );
+    check(
+        "the link is lost between the two",
+        &[
+            (0, Some(call(1, run(), 100)), &["open 1"]),
+            (0, Some(Event::Greeted(1)), &["send 1 run"]),
+            (100, Some(down(1, Code::LinkLost)), &["close 1"]),
+            (300, None, &["open 3"]),
+            (300, Some(up(3)), &["send 3 run"]),
+        ],
+    );
+}
+
+#[test]
 fn what_is_sent_again_and_what_is_not() {
     check(
         "after a cut",

@@ -23,8 +23,8 @@ pub(super) fn read(bytes: &[u8]) -> Vec<Asked> {
     let mut lines = std::str::from_utf8(bytes).expect("the model's requests are text").lines();
     let mut found = Vec::new();
     while let Some(header) = lines.next() {
-        let words: Vec<&str> = header.split(' ').collect();
-        let [number, op, count, "0"] = words.as_slice() else { panic!("not a header: {header:?}") };
+        let words: Vec<&str> = header.split_whitespace().collect();
+        let [number, op, count, "0", _, _] = words.as_slice() else { panic!("not a header: {header:?}") };
         let count: usize = count.parse().expect("a count");
         let arguments: Vec<&str> = lines.by_ref().take(count).collect();
         let last = |word: &str| word.bytes().last().expect("a digit") - b'0';

@@ -223,6 +223,7 @@ impl World {
             Action::Opens(lane) => {
                 self.towline(lane).opening.remove(&lane.1);
                 self.host.open(lane);
+                self.event(lane.0, Event::Greeted(lane.1))?;
             }
             Action::Wants(index) => self.wants(index)?,
             Action::StaleLaneEnds(lane) => {
