@@ -80,7 +80,9 @@ fn at_each_rtt(bed: &Bed, server: &mut Server, count: usize, mut request: impl F
     }
     let points: Vec<_> = samples.iter().map(|(rtt, sample)| (f64::from(*rtt), median(&sample.times))).collect();
     let mut all = Sample::default();
-    samples.into_iter().for_each(|(_, sample)| all.add(sample));
+    for (_, sample) in samples {
+        all.add(sample);
+    }
     Ok((slope(&points), all))
 }
 
