@@ -16,8 +16,8 @@ case ${BASH_VERSION-} in '' | [0-4].*) ;; *) TL_FAST=1 ;; esac
 
 # tl_decode TEXT: sets tl_v to TEXT with its \\ and \n escapes undone.
 tl_decode() {
+  # shellcheck disable=SC3045 # bash alone has -v
   case $1 in
-    # shellcheck disable=SC3045 # bash alone has -v
     *\\*) if [ -n "$TL_FAST" ]; then printf -v tl_v %b "$1" && return 0; fi && tl_v=$(printf '%bx' "$1") && tl_v=${tl_v%x} ;;
     *) tl_v=$1 ;;
   esac

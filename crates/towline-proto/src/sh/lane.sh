@@ -53,6 +53,7 @@ tl_place() {
   case $TL_NODE in *[!A-Za-z0-9._-]* | '' | .*) TL_NODE=node ;; esac
   TL_NODE=$TL_NODE-${tl_line%"${tl_line#????????}"}
   # Bash knows whom it serves without asking a program.
+  # shellcheck disable=SC3028 # bash alone comes to it
   if [ -n "$TL_FAST" ]; then tl_uid=$EUID; else tl_uid=$(id -u); fi
   for tl_base in "${XDG_STATE_HOME:-${HOME:+$HOME/.local/state}}" "/var/tmp/towline-$tl_uid" "/tmp/towline-$tl_uid"; do
     if [ -z "$tl_base" ]; then continue; fi

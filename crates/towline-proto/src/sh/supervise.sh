@@ -51,8 +51,8 @@ tl_hear() {
     return
   fi
   # The first byte alone with a time limit: a bash that has one asks the system about it for each byte.
-  # shellcheck disable=SC3045 # bash alone comes here
   tl_word=''
+  # shellcheck disable=SC3045 # bash alone comes here
   if [ -n "$tl_hurry" ]; then
     IFS='' read -r -t "$tl_hurry" -N 1 -u 3 tl_word
     if [ $? -gt 128 ] && [ -z "$tl_word" ]; then tl_word=t tl_1=$tl_slot && return 0; fi
