@@ -43,6 +43,7 @@ tl_encode() {
 
 # What only bash can read stands in a text that only bash reads.
 if [ -n "$TL_FAST" ]; then
+  # shellcheck disable=SC2034 # the two functions use them
   tl_two='\\' tl_two_n='\n' tl_blank='\0040'
   eval 'tl_encode_at_once() { tl_v=${1//\\/"$tl_two"} && tl_v=${tl_v//"$tl_nl"/"$tl_two_n"}; }
     tl_encode_word() { tl_encode_at_once "$1" && tl_v=${tl_v// /"$tl_blank"}; }'
