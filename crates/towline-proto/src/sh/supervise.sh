@@ -227,13 +227,8 @@ tl_conclude_if() {
 tl_on_t() {
   if [ "$tl_1" != "$tl_slot" ] || [ -z "$tl_current" ]; then return 0; fi
   if [ -z "$tl_ended" ]; then
-    # As long as it prints nothing, it needs no pump: the next look comes later.
-    # shellcheck disable=SC3045 # bash alone has a time limit that can pass here
-    if [ -z "$TL_FAST" ] || read -r -t 0 -u 4; then
-      tl_pump_it
-    else
-      case $tl_hurry in 0.01) tl_hurry=0.04 ;; *) tl_hurry=0.1 ;; esac
-    fi
+    # Also for a silent one: were this supervisor lost, nobody else would see that it begins to print.
+    tl_pump_it
   elif [ -z "$tl_marked" ]; then
     tl_hold
   fi
