@@ -99,7 +99,10 @@ pub fn command_line(nonce: &Nonce) -> String {
     let begin = format!(
         r#"printf \"\n%s%s\n\" {first} {second}; read -r k n m && case \$BASH_VERSION in [5-9].*) {at_once} ;; *) {singly} ;; esac && eval \"\$p\""#
     );
-    format!(r#"exec /bin/sh -c 'B="{begin}"; command -v bash >/dev/null 2>&1 && exec bash --norc --noprofile -c "$B" towline; eval "$B"'"#)
+    // A shell that is no bash does not take itself for one because somebody exported a variable.
+    format!(
+        r#"exec /bin/sh -c 'B="{begin}"; command -v bash >/dev/null 2>&1 && exec bash --norc --noprofile -c "$B" towline; unset BASH_VERSION; eval "$B"'"#
+    )
 }
 
 /// The same as root, by sudo: what sudo asks comes on standard output as [`sudo_prompt`] and is answered by a line on standard input.

@@ -153,9 +153,7 @@ pub struct Output {
 
 /// Escapes an argument so that it fits on one line that is not empty: `\` as `\\`, newline as `\n`, nothing as `\c`.
 fn escape(argument: &[u8], out: &mut Vec<u8>) {
-    if argument.is_empty() {
-        out.extend(b"\\c");
-    }
+    let before = out.len();
     for byte in argument {
         match byte {
             b'\\' => out.extend(b"\\\\"),
@@ -163,6 +161,9 @@ fn escape(argument: &[u8], out: &mut Vec<u8>) {
             0 => {} // cannot come: arguments are checked for NUL where they enter
             other => out.push(*other),
         }
+    }
+    if out.len() == before {
+        out.extend(b"\\c");
     }
 }
 
@@ -314,10 +315,10 @@ mod tests {
 
     #[test]
     fn an_argument_never_breaks_its_line() {
-        let call = ToolCall { tool: "stat", args: vec![b"a\\n\nb".to_vec(), Vec::new()], payload: b"xy".to_vec() };
+        let call = ToolCall { tool: "stat", args: vec![b"a\\n\nb".to_vec(), Vec::new(), vec![0]], payload: b"xy".to_vec() };
         let session = SessionName::parse("s").expect("a name");
-        let head = format!("{:<63}\n", "7 tool 4 2 18 t");
-        assert_eq!(Request::Tool(session, call).encode(7), [head.as_bytes(), b"stat\ns\na\\\\n\\nb\n\\c\nxy"].concat());
+        let head = format!("{:<63}\n", "7 tool 5 2 21 t");
+        assert_eq!(Request::Tool(session, call).encode(7), [head.as_bytes(), b"stat\ns\na\\\\n\\nb\n\\c\n\\c\nxy"].concat());
     }
 
     fn run(command: &str) -> Run {

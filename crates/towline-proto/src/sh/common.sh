@@ -7,6 +7,8 @@ tl_nl='
 '
 TL_IFS=" 	$tl_nl"
 IFS=$TL_IFS
+# With it a bash gives up a read after so many seconds; here the next word may come after days.
+unset TMOUT
 # The shell that runs our own programs, and the shell of sessions; tests set both.
 if [ -z "${TL_SELF-}" ]; then TL_SELF=${BASH:-/bin/sh}; fi
 if [ -z "${TL_USER_SHELL-}" ]; then TL_USER_SHELL=$(command -v bash) || TL_USER_SHELL=/bin/sh; fi
@@ -46,7 +48,7 @@ if [ -n "$TL_FAST" ]; then
   # shellcheck disable=SC2034 # the two functions use them
   tl_two='\\' tl_two_n='\n' tl_blank='\0040'
   eval 'tl_encode_at_once() { tl_v=${1//\\/"$tl_two"} && tl_v=${tl_v//"$tl_nl"/"$tl_two_n"}; }
-    tl_encode_word() { tl_encode_at_once "$1" && tl_v=${tl_v// /"$tl_blank"}; }'
+    tl_encode_word() { tl_encode_at_once "$1" && tl_v=${tl_v// /"$tl_blank"}; case $tl_v in -) tl_v="\\0055" ;; esac; }'
 fi
 
 # tl_now: sets tl_v to hundredths of a second of a clock that only this boot shares, or to 0 where there is none.

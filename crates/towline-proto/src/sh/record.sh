@@ -47,7 +47,7 @@ tl_read_record() {
       case $tl_kind$tl_rest in
         b*' .') if [ -z "$tl_b_rest" ]; then tl_name=$tl_word1 tl_spool=$TL_ROOT/o/$tl_word2 tl_shell=$tl_word3 tl_start=$tl_word4 tl_b_rest=$tl_rest; fi ;;
         k*' .') tl_signal=$tl_word1 ;;
-        o*' .') tl_kept=$tl_word1 ;;
+        'o- .') if [ "$tl_word2$tl_word3$tl_word4" = --- ]; then tl_kept=$tl_word1; fi ;;
         d*' .') if [ -z "$tl_raw" ]; then tl_raw="$tl_word2 $tl_word3" tl_raw_cwd=${tl_rest% .}; fi ;;
         s*' .')
           tl_state="$tl_word1 $tl_word2 $tl_word3 $tl_word4" tl_cwd=${tl_rest% .}
@@ -86,7 +86,8 @@ tl_judge() {
   if [ -n "$tl_raw" ]; then
     tl_now
     tl_clock=$tl_v
-    tl_publish "$1" "$tl_raw" - - "s $tl_raw - - $tl_raw_cwd ."
+    # Whoever was lost may have left half a line.
+    tl_publish "$1" "$tl_raw" - - "${tl_nl}s $tl_raw - - $tl_raw_cwd ."
     tl_read_record "$1"
   elif [ "$tl_boot" = "$TL_BOOT" ]; then
     tl_state='lost supervisor'

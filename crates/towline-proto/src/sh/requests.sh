@@ -79,8 +79,9 @@ tl_start() {
   if [ "$3" = s ]; then tl_word=x; else tl_word=n; fi
   tl_early="$tl_word $1"
   tl_ensure "$2"
-  if [ -z "$tl_live" ] || ! tl_say "$TL_ROOT/s/$2/in" "$tl_word $1"; then tl_frame n "$1" session; fi
+  if tl_waits_to_begin "$1" && { [ -z "$tl_live" ] || ! tl_say "$TL_ROOT/s/$2/in" "$tl_word $1"; }; then tl_frame n "$1" session; fi
 }
+tl_waits_to_begin() { tl_read_record "$1" && [ "$tl_state" = queued ]; }
 
 # tl_urge HANDLE: it waits to begin, and the supervisor that knew of it may be lost: it is told again, which does nothing if it was begun.
 tl_urge() {
@@ -89,11 +90,13 @@ tl_urge() {
   if [ -z "$tl_live" ] || ! tl_say "$TL_ROOT/s/$tl_session/in" "$tl_word $1"; then tl_start "$1" "$tl_session" "$tl_mode" >/dev/null & fi
 }
 
-# tl_ensure SESSION: waits until the session has a supervisor with a shell that is ready; starts one if need be.
+# tl_ensure SESSION: waits until the session has a supervisor with a shell that is ready; starts one if need be. With a word for it in
+# tl_early only until that was heard: once it is done, the session may have ended again, and is not to come up anew.
 tl_ensure() {
   tl_dir=$TL_ROOT/s/$1 tl_tries=0 tl_patience=0
   exec 3</dev/null
   while [ "$tl_tries" -lt 1500 ]; do
+    if [ -n "${tl_early-}" ] && ! tl_waits_to_begin "${tl_early#* }"; then return 0; fi
     tl_supervisor "$tl_dir"
     if [ -n "$tl_live" ]; then
       if [ -e "$tl_dir/ready" ]; then return 0; fi

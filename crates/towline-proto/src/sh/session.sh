@@ -199,7 +199,7 @@ tl_on_late() {
       tl_now
       tl_clock=$tl_v
       tl_v=$((tl_clock - tl_l_began))
-      tl_publish "$tl_l_h" "$2" "$tl_v" h "s $2 $tl_v h ${tl_raw_cwd:-?} ."
+      tl_publish "$tl_l_h" "$2" "$tl_v" h "${tl_nl}s $2 $tl_v h ${tl_raw_cwd:-?} ."
     fi
     tl_forget_arguments "$tl_l_h"
     rm -f "$tl_d/away.$1" "$tl_d/late.$1" "$tl_d/u.$1"
@@ -286,10 +286,14 @@ tl_begin_copies() {
     (
       exec 3>&- 4>&- 5>&- 6>&- 7>&-
       tl_copy=$TL_ROOT/s/@$tl_h
-      tl_tries=100
-      # A copy that is there was made before, unless its supervisor is lost and never began.
+      # A copy that is there was made before, perhaps in this moment, unless its supervisor is lost and never began.
       if ! mkdir "$tl_copy"; then
-        if tl_claimed "$tl_copy/g.1"; then exit 0; fi
+        tl_tries=0
+        while [ -d "$tl_copy" ] && [ ! -s "$tl_copy/g.1" ] && [ "$tl_tries" -lt 100 ]; do
+          tl_tries=$((tl_tries + 1))
+          tl_nap
+        done
+        if tl_claimed "$tl_copy/g.1" || ! tl_read_record "$tl_h" || [ "$tl_state" != queued ]; then exit 0; fi
         rm -rf "$tl_copy"
         mkdir "$tl_copy" || exit 0
       fi

@@ -106,15 +106,19 @@ while :; do while :; do while :; do while :; do
   if [ -p "$_tl_in" ]; then $_tl_b printf '%-255s\n' "i $_tl_g $_tl_w" 1<>"$_tl_in"; fi
   _tl_w=$((1 - _tl_w))
 
-  # Take.
+  # Take. Where a user's files set TMOUT for good, or a trap comes between, the wait has an end and goes on.
   if [ -n "$_tl_q" ]; then
-    builtin read -r -N 256 _tl_l <"$_tl_d/c.$_tl_g" || exit 0
+    until builtin read -r -N 256 _tl_l <"$_tl_d/c.$_tl_g"; do
+      if [ $? -le 128 ]; then exit 0; fi
+    done
     _tl_h=${_tl_l%% *} _tl_l=${_tl_l#* }
     _tl_p=${_tl_l%% *} _tl_l=${_tl_l#* }
     _tl_o=${_tl_l%% *} _tl_l=${_tl_l#* }
     _tl_x=${_tl_l%% *}
   else
-    $_tl_b read -r _tl_h _tl_p _tl_o _tl_x <"$_tl_d/c.$_tl_g" || exit 0
+    until $_tl_b read -r _tl_h _tl_p _tl_o _tl_x <"$_tl_d/c.$_tl_g"; do
+      if [ $? -le 128 ]; then exit 0; fi
+    done
   fi
   if [ "$_tl_h" = q ]; then exit 0; fi
   _tl_busy=1 _tl_bad='' _tl_back='' _tl_n=0

@@ -39,6 +39,8 @@ const SESSION: &[Case] = &[
     case("read x; echo \"r$?\"", "exit 0", "r1\n"),
     case("printf 'a\\0b\\377\\r'", "exit 0", "a\0b\u{fffd}\r"),
     case("printf ''", "exit 0", ""),
+    case("printf -", "exit 0", "-"),
+    case("printf '\\001\\177 \\t- \\\\0040 - - - .\\n\\n '", "exit 0", "\u{1}\u{7f} \t- \\0040 - - - .\n\n "),
     case("IFS=:; set -u", "exit 0", ""),
     case("echo \"[$IFS]\"", "exit 0", "[:]\n"),
     case("set +u; unset IFS", "exit 0", ""),
@@ -125,6 +127,7 @@ fn calls(own: &'static str, user: &'static str) {
     apart(&mut line);
     for_this_call_only(&mut line);
     beside(&mut line);
+    little(&mut line);
     large(&mut line);
     stopped(&mut line);
     handed_over(&mut line);
@@ -148,6 +151,18 @@ fn apart(line: &mut Line<'_>) {
     }
     let ended = line.bash("echo next");
     assert_eq!((ended.text().as_str(), ended.err.len()), ("next\n", 0));
+}
+
+/// What is little is kept beside the outcome, and is read from there as from anywhere.
+fn little(line: &mut Line<'_>) {
+    for text in ["-", " ", "\n", "\\", "a b\n", "\\0040", "- - - - .\ns kill 9 - - / .\n", &"x y\n".repeat(127), &" ".repeat(511)] {
+        let run = Run { stdin: Some(text.as_bytes().to_vec()), ..command("cat") };
+        let ended = line.run(&run);
+        assert_eq!((ended.state.as_str(), ended.text().as_str()), ("exit 0", text));
+        let (_, body) = line.call(&output(&run, "stdout", 0, 1000));
+        let (facts, rest) = body.split_once('\n').unwrap();
+        assert!(facts.starts_with("exit 0 ") && rest.ends_with(&format!("\n.\n{text}")), "{text:?}: {body}");
+    }
 }
 
 fn output(run: &Run, stream: &'static str, offset: u64, limit: u64) -> Request {

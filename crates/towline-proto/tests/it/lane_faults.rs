@@ -12,7 +12,7 @@ use towline_proto::outcome::{Standing, Why};
 use towline_proto::request::{Clean, Keeping, Output, Request, Run, Which};
 
 use crate::harness::World;
-use crate::lane_line::{Host, Line, command, kill, until};
+use crate::lane_line::{Host, Line, command, kill, session, until};
 
 /// A command that begins, waits for a file, ends, and leaves one line in a ledger.
 fn waiting(host: &Host, ending: &str) -> Run {
@@ -167,6 +167,27 @@ fn output(handle: &Handle) -> Request {
         wait_for: "end",
         pattern: String::new(),
     })
+}
+
+/// A copy that is asked for twice in one moment, by the same lane and by another, begins once, also in a session that comes up for it.
+fn a_copy_is_asked_for_twice(own: &'static str) {
+    let host = Host::new(own, "bash");
+    let (mut line, mut other) = (host.open(), host.open());
+    let names: Vec<String> = (0..4).map(|i| format!("s{i}")).collect();
+    for name in names.iter().chain(&names) {
+        let text = format!("echo once >>{}/ledger; echo $$", host.home().display());
+        let run = Run { session: session(name), copy: true, ..command(&text) };
+        for _ in 0..2 {
+            line.begin(&run);
+            other.begin(&run);
+        }
+        let (first, second) = (line.end(&run), other.end(&run));
+        assert_eq!((first.state.as_str(), first.text()), ("exit 0", second.text()));
+    }
+    assert_eq!(ledger(&host), 8);
+    other.close(&[]);
+    line.close(&["s0", "s1", "s2", "s3"]);
+    host.quiet();
 }
 
 /// Several lanes want a session that is not there yet: it comes up once.
@@ -325,14 +346,12 @@ fn things_expire(own: &'static str) {
     assert_eq!(open.lines().count(), 4, "{open}");
 
     // Bounds: at most three outcomes, the one that was read goes first; then at most 1 KiB of output.
-    line.write(b"900 sweep 5 0\n1\n7\n3\n1000\n7\n");
-    line.frames("900", &[Tag::Reply]);
+    assert_eq!(line.call(&Request::Sweep(Keeping { outcomes: 3, output_kib: 1000, ..Keeping::default() })).0, "0");
     let kept: Vec<bool> = runs.iter().map(|run| host.root().join("x").join(run.handle.as_str()).exists()).collect();
     assert_eq!(kept, [false, true, false, false, true, true]);
     let large = command("head -c 5000 /dev/zero | tr '\\0' x");
     line.run(&Run { copy: true, ..large.clone() });
-    line.write(b"901 sweep 5 0\n1\n7\n100\n1\n7\n");
-    line.frames("901", &[Tag::Reply]);
+    assert_eq!(line.call(&Request::Sweep(Keeping { outcomes: 100, output_kib: 1, ..Keeping::default() })).0, "0");
     assert!(!host.root().join("x").join(large.handle.as_str()).exists());
     let spools = host.root().join("o").read_dir().unwrap().map(|entry| entry.unwrap().metadata().unwrap().len()).max();
     assert!(spools.unwrap() <= 1024, "{spools:?}");
@@ -420,6 +439,11 @@ macro_rules! under {
             #[test]
             fn two_lanes_start_one_session() {
                 super::a_session_comes_up_once($own);
+            }
+
+            #[test]
+            fn a_copy_begins_once() {
+                super::a_copy_is_asked_for_twice($own);
             }
 
             #[test]

@@ -9,5 +9,6 @@ mod files_write;
 mod harness;
 mod lane;
 mod lane_faults;
+mod lane_hosts;
 mod lane_line;
 mod search;
