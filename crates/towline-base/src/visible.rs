@@ -12,7 +12,7 @@ pub fn to_text(bytes: &[u8]) -> (String, usize) {
     let mut marked = 0;
     for chunk in bytes.utf8_chunks() {
         for c in chunk.valid().chars() {
-            if (c.is_control() && c != '\n' && c != '\t') || is_trick(c) {
+            if (c.is_control() && c != '\n' && c != '\t') || is_tricky(c) {
                 let mut buffer = [0; 4];
                 for byte in c.encode_utf8(&mut buffer).bytes() {
                     let _ = write!(text, "\\x{byte:02x}");
@@ -31,7 +31,8 @@ pub fn to_text(bytes: &[u8]) -> (String, usize) {
 }
 
 /// Characters that change how the text around them is shown: bidirectional controls and invisible tags.
-fn is_trick(c: char) -> bool {
+#[must_use]
+pub fn is_tricky(c: char) -> bool {
     matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{e0000}'..='\u{e007f}')
 }
 

@@ -53,6 +53,8 @@ pub struct Settings {
     pub reach: Way,
     /// Told of every event after it was written.
     pub on_event: Option<crate::events::Sink>,
+    /// Told of what terminals show.
+    pub recorder: Option<crate::terminals::Recorder>,
     /// What hosts keep of executions and sessions, and for how long.
     pub keeping: Keeping,
 }

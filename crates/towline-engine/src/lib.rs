@@ -83,7 +83,7 @@ impl Engine {
         let inner = Inner {
             rules: settings.rules,
             files: Files::new(&settings.state_dir),
-            terminals: Terminals::new(&settings.state_dir),
+            terminals: Terminals::new(&settings.state_dir, settings.recorder.clone()),
             labels: Mutex::default(),
             hosts: Hosts::new(settings, timing, events.clone()),
             events,

@@ -202,12 +202,12 @@ pub(crate) enum Transcript {
     List,
     /// Print one
     Show {
-        /// Whose: HOST/SESSION, or HOST for the newest there
+        /// Whose: HOST/SESSION, HOST/NAME.cast of a terminal, or HOST for the newest there
         which: String,
     },
     /// Print one as it came, with long pauses made short
     Replay {
-        /// Whose: HOST/SESSION, or HOST for the newest there
+        /// Whose: HOST/SESSION, HOST/NAME.cast of a terminal, or HOST for the newest there
         which: String,
         /// So many times as fast
         #[arg(long, default_value_t = 1.0)]
@@ -215,7 +215,7 @@ pub(crate) enum Transcript {
     },
     /// Print one in a form for others
     Export {
-        /// Whose: HOST/SESSION, or HOST for the newest there
+        /// Whose: HOST/SESSION, HOST/NAME.cast of a terminal, or HOST for the newest there
         which: String,
         /// The form
         #[arg(long = "format", default_value = "text")]

@@ -10,7 +10,7 @@ use towline_engine::{Access, Action, Call, Context, Engine, Keeping, Rules, Sett
 use towline_mcp::{Conversation, Origin};
 
 use crate::cli::Common;
-use crate::transcript::keep;
+use crate::transcript::{keep, record};
 
 /// Diagnostics go to stderr; what is shown is said by `TOWLINE_LOG`.
 pub(crate) fn logging() {
@@ -35,6 +35,7 @@ pub(crate) fn engine(common: &Common, cwd: Option<String>) -> Result<Engine, Fai
     Ok(Engine::new(Settings {
         ssh: env::read(Variable::Ssh).map_or_else(|| PathBuf::from("ssh"), PathBuf::from),
         on_event: transcribed(common).then(|| keep::sink(&state_dir)),
+        recorder: transcribed(common).then(|| record::recorder(&state_dir)).flatten(),
         state_dir,
         cwd,
         ssh_options: ssh_options(common)?,

@@ -10,6 +10,7 @@ pub mod keys;
 mod marks;
 mod open;
 mod place;
+mod record;
 mod remote;
 mod store;
 mod tap;
@@ -26,6 +27,7 @@ use towline_transport::tmux::{Colours, Look, Pane, Size, Tmux, TmuxSettings, Typ
 
 pub use decide::Why;
 pub(crate) use open::TerminalPlace;
+pub use record::{Piece, Recorder, What};
 
 use self::classify::Awaits;
 use self::place::{New, Place};
@@ -64,8 +66,8 @@ struct Open {
 }
 
 impl Terminals {
-    pub(crate) fn new(state_dir: &Path) -> Self {
-        Self { tmux: Tmux::new(TmuxSettings::from_environment(state_dir)), taps: Taps::default(), state_dir: state_dir.to_owned() }
+    pub(crate) fn new(state_dir: &Path, recorder: Option<Recorder>) -> Self {
+        Self { tmux: Tmux::new(TmuxSettings::from_environment(state_dir)), taps: Taps::new(recorder), state_dir: state_dir.to_owned() }
     }
 
     pub(crate) async fn close(&self) {
@@ -78,6 +80,7 @@ impl Terminals {
         let open = self.find(hosts, alias, send.name.as_ref(), context, &mut notes).await?;
         if let Some(size) = send.resize {
             self.tmux.resize(open.pane.id, size).await?;
+            self.taps.record_size(&open.pane, size).await;
         }
         let before = self.look(&open, 0, Colours::Dropped).await?;
         if let Some(ended) = view::ended(&before, open.note.ssh) {
@@ -237,8 +240,12 @@ impl Terminals {
     }
 
     async fn opened(&self, alias: &HostAlias, name: TerminalName, pane: Pane) -> Result<Open, Failure> {
-        let told = self.taps.listen(&self.tmux, alias.as_str(), pane.id).await?;
-        Ok(Open { alias: alias.clone(), name, note: note_of(&pane), pane, told })
+        let heed = self.taps.listen(&self.tmux, &pane).await?;
+        if heed.screen_is_due {
+            let look = self.tmux.look(pane.id, 0, Colours::Kept).await?;
+            self.taps.record_screen(&pane, look.size, &record::redraw(&look)).await;
+        }
+        Ok(Open { alias: alias.clone(), name, note: note_of(&pane), pane, told: heed.told })
     }
 
     async fn look(&self, open: &Open, back: u32, colours: Colours) -> Result<Look, Failure> {

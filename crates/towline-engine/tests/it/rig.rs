@@ -69,6 +69,7 @@ impl Rig {
             access: towline_engine::Access::default(),
             reach: Way::Ssh,
             on_event: None,
+            recorder: None,
             keeping: towline_engine::Keeping::default(),
         }
     }

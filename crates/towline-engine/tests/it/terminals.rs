@@ -1,11 +1,13 @@
 //! Terminals over a real sshd and a real tmux.
 
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use towline_base::{Code, Failure, TerminalName};
 use towline_engine::action::{Key, Mode, Size, TerminalOpen, TerminalRead, TerminalSend, TerminalWait};
 use towline_engine::answer::{Awaits, Ended, Terminal, Why};
-use towline_engine::{Action, Answer, Body, Engine};
+use towline_engine::terminals::{Recorder, What};
+use towline_engine::{Action, Answer, Body, Engine, Settings};
 use towline_testkit::process::command;
 use towline_testkit::{LabOptions, SshdOptions};
 
@@ -29,6 +31,13 @@ impl Desk {
         // A prompt that is known, and a shell that could not be told from a user's.
         std::fs::write(rig.lab.sshd.home().join(".bash_profile"), "PS1='prompt$ '\n").expect("a file can be written");
         Self { rig }
+    }
+
+    /// A desk whose terminals are recorded.
+    fn recorded(recorder: Recorder) -> Self {
+        let mut desk = Self::start();
+        desk.rig.engine = Engine::new(Settings { recorder: Some(recorder), ..Rig::settings(&desk.rig.lab) });
+        desk
     }
 
     /// A desk on a host whose line is up, so that its shell can be taught to tell where it is.
@@ -221,6 +230,34 @@ async fn a_password_is_not_typed_by_an_agent() {
     assert!(typed.expect("tmux runs").success());
     desk.until("t", "got 7").await;
     assert_eq!(desk.end("t").await, Ended::Exited(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_terminal_shows_is_told_to_the_recorder_from_its_screen_on() {
+    let heard: Arc<Mutex<Vec<String>>> = Arc::default();
+    let into = Arc::clone(&heard);
+    let recorder = Recorder::new(move |piece| {
+        let what = match piece.what {
+            What::Screen(bytes) => format!("screen {}", String::from_utf8_lossy(bytes)),
+            What::Output(bytes) => format!("output {}", String::from_utf8_lossy(bytes)),
+            What::Size => "size".to_owned(),
+        };
+        let text = format!("{}/{} {}x{} {what}", piece.host, piece.name, piece.size.0, piece.size.1);
+        into.lock().expect("nobody panics").push(text);
+    });
+    let desk = Desk::recorded(recorder);
+    desk.open("t", Some("echo before; read -r x; echo after; read -r x")).await;
+    desk.keys("t", "typed", &["Enter"]).await;
+    desk.until("t", "after").await;
+    let Action::TerminalSend(only) = sending("t", "", &[], false, TerminalWait::Nothing) else { unreachable!("it is one") };
+    let resized = TerminalSend { resize: Some(Size { cols: 90, rows: 20 }), ..only };
+    desk.perform(Action::TerminalSend(resized)).await.expect("it is resized");
+    let heard = heard.lock().expect("nobody panics");
+    assert!(heard[0].starts_with("lab/t 100x24 screen "), "{heard:?}");
+    assert!(heard.iter().any(|piece| piece.contains("before")), "{heard:?}");
+    assert!(heard.iter().any(|piece| piece.contains("output") && piece.contains("typed")), "{heard:?}");
+    assert!(heard.iter().any(|piece| piece.contains("output") && piece.contains("after")), "{heard:?}");
+    assert!(heard.contains(&"lab/t 90x20 size".to_owned()), "{heard:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Mutex;
 
 use towline_base::limits;
@@ -64,7 +64,7 @@ fn append(path: &Path, directory: &Path, text: &str) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let parent = path.parent().unwrap_or(directory);
             fs::DirBuilder::new().recursive(true).mode(0o700).create(parent)?;
-            make_room(directory);
+            place::make_room(directory);
             OpenOptions::new().append(true).create(true).mode(0o600).open(path)?
         }
         Err(error) => return Err(error),
@@ -74,18 +74,6 @@ fn append(path: &Path, directory: &Path, text: &str) -> io::Result<()> {
         fs::rename(path, place::older(path))?;
     }
     Ok(())
-}
-
-/// Removes the transcripts that were quiet for longest, beyond the number that is kept.
-fn make_room(directory: &Path) {
-    let mut all: Vec<(std::time::SystemTime, PathBuf)> =
-        place::all(directory).into_iter().filter_map(|path| Some((fs::metadata(&path).ok()?.modified().ok()?, path))).collect();
-    all.sort();
-    let beyond = (all.len() + 1).saturating_sub(limits::TRANSCRIPTS);
-    for (_, path) in all.into_iter().take(beyond) {
-        let _ = fs::remove_file(place::older(&path));
-        let _ = fs::remove_file(path);
-    }
 }
 
 #[cfg(test)]

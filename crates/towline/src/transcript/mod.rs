@@ -4,8 +4,10 @@
 //! transcripts (`keep`).
 
 mod cast;
+mod drawn;
 pub(crate) mod keep;
 mod place;
+pub(crate) mod record;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -29,21 +31,37 @@ pub(crate) fn command(state_dir: &Path, what: &Transcript) -> Result<u8, Failure
     let directory = place::directory(state_dir);
     match what {
         Transcript::List => list(&directory),
-        Transcript::Show { which } => Printer::text(&whole(&find(&directory, which)?)?),
-        Transcript::Replay { which, speed } => replay(&whole(&find(&directory, which)?)?, *speed),
-        Transcript::Export { which, form } => {
+        Transcript::Show { which } => Printer::text(&readable(&find(&directory, which)?)?),
+        Transcript::Replay { which, speed } => {
             let path = find(&directory, which)?;
             let text = whole(&path)?;
+            if !place::is_recording(&path) {
+                return replay(&cast::pieces(&text), *speed);
+            }
+            let played = replay(&cast::recorded(&text), *speed)?;
+            // Whatever the last screen was, the person's terminal is theirs again.
+            Printer::open(cast::OVER.as_bytes())?;
+            Ok(played)
+        }
+        Transcript::Export { which, form } => {
+            let path = find(&directory, which)?;
             match form {
-                Form::Asciicast if !is_cast(&path) => Printer::text(&cast::asciicast(&text, which)),
-                Form::Text | Form::Asciicast => Printer::text(&text),
+                Form::Text => Printer::text(&readable(&path)?),
+                Form::Asciicast if place::is_recording(&path) => Printer::text(&cast::one(&whole(&path)?)),
+                Form::Asciicast => Printer::text(&cast::asciicast(&whole(&path)?, which)),
             }
         }
     }
 }
 
-fn is_cast(path: &Path) -> bool {
-    path.extension().is_some_and(|end| end == "cast")
+/// A transcript as text; of a terminal what was drawn, in the order in which it was.
+fn readable(path: &Path) -> Result<String, Failure> {
+    let text = whole(path)?;
+    if !place::is_recording(path) {
+        return Ok(text);
+    }
+    let mut bare = drawn::Drawn::bare();
+    Ok(cast::recorded(&text).iter().map(|piece| bare.take(piece.text.as_bytes())).collect())
 }
 
 /// When a transcript was last written, in milliseconds since 1970.
@@ -53,11 +71,12 @@ fn written(path: &Path) -> u64 {
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// `HOST/SESSION` of a file.
+/// `HOST/SESSION` of a session's file, `HOST/NAME.cast` of a terminal's.
 fn name(path: &Path) -> String {
     let part = |path: Option<&std::ffi::OsStr>| path.map(|part| part.to_string_lossy().into_owned()).unwrap_or_default();
     let host = place::host_of(&part(path.parent().and_then(Path::file_name)));
-    format!("{host}/{}", part(path.file_stem()))
+    let own = if place::is_recording(path) { path.file_name() } else { path.file_stem() };
+    format!("{host}/{}", part(own))
 }
 
 fn list(directory: &Path) -> Result<u8, Failure> {
@@ -98,12 +117,12 @@ fn whole(path: &Path) -> Result<String, Failure> {
 }
 
 /// Prints a transcript as it came, with long pauses made short.
-fn replay(text: &str, speed: f64) -> Result<u8, Failure> {
+fn replay(pieces: &[cast::Piece<'_>], speed: f64) -> Result<u8, Failure> {
     if !(speed.is_finite() && speed > 0.0) {
         return Err(Failure::new(Code::BadInput, "--speed must be a number above 0"));
     }
     let mut last = 0.0;
-    for piece in cast::pieces(text) {
+    for piece in pieces {
         let pause = Duration::try_from_secs_f64((piece.at - last) / speed).unwrap_or(LONGEST_PAUSE);
         std::thread::sleep(pause.min(LONGEST_PAUSE));
         last = piece.at;

@@ -51,6 +51,7 @@ fn engine(lab: &Lab, secrets: &[(&str, &str)], give: impl FnOnce(&mut HostAccess
         keeping: Keeping::default(),
         reach: Way::Ssh,
         on_event: None,
+        recorder: None,
     })
 }
 

@@ -1,0 +1,121 @@
+//! What of a terminal's output draws: text, colours, the cursor, the alternate screen.
+//!
+//! Holds to: what acts on the terminal that plays it (the clipboard, the title, questions that it answers, modes of the keyboard and
+//! the mouse) is left out, whatever the host sent, so that a recording is safe in every player. Leaves out: how it looks.
+
+use vte::{Params, Parser, Perform};
+
+/// Private modes that only draw: origin, wrap, the cursor's being seen, the alternate screen.
+const MODES: [u16; 6] = [6, 7, 25, 47, 1047, 1049];
+/// Final bytes of control sequences that only draw.
+const DRAWS: &str = "@ABCDEFGHIJKLMPSTXZ`abdefgmrsu";
+
+/// Takes output as it comes and gives what of it draws; characters and sequences may be cut anywhere.
+#[derive(Default)]
+pub(super) struct Drawn {
+    parser: Parser,
+    kept: Kept,
+}
+
+#[derive(Default)]
+struct Kept {
+    text: String,
+    /// Text only: no sequences.
+    bare: bool,
+}
+
+impl Drawn {
+    /// One that keeps the text alone.
+    pub(super) fn bare() -> Self {
+        Self { kept: Kept { bare: true, ..Kept::default() }, ..Self::default() }
+    }
+
+    /// What of these bytes draws.
+    pub(super) fn take(&mut self, bytes: &[u8]) -> String {
+        self.parser.advance(&mut self.kept, bytes);
+        std::mem::take(&mut self.kept.text)
+    }
+}
+
+impl Kept {
+    fn sequence(&mut self, text: &str) {
+        if !self.bare {
+            self.text.push_str(text);
+        }
+    }
+}
+
+impl Perform for Kept {
+    fn print(&mut self, c: char) {
+        if !towline_base::visible::is_tricky(c) {
+            self.text.push(c);
+        }
+    }
+
+    fn execute(&mut self, byte: u8) {
+        match byte {
+            b'\n' | b'\t' => self.text.push(char::from(byte)),
+            b'\r' | 0x08 | 0x0e | 0x0f => self.sequence(char::from(byte).encode_utf8(&mut [0; 4])),
+            _ => {}
+        }
+    }
+
+    fn csi_dispatch(&mut self, params: &Params, intermediates: &[u8], ignored: bool, action: char) {
+        let private = intermediates == b"?" && matches!(action, 'h' | 'l');
+        let draws = match intermediates {
+            [] => DRAWS.contains(action),
+            _ => private && params.iter().all(|param| param.iter().all(|mode| MODES.contains(mode))),
+        };
+        if ignored || !draws {
+            return;
+        }
+        let params = params.iter().map(|param| param.iter().map(u16::to_string).collect::<Vec<_>>().join(":"));
+        let mark = if private { "?" } else { "" };
+        self.sequence(&format!("\u{1b}[{mark}{}{action}", params.collect::<Vec<_>>().join(";")));
+    }
+
+    fn esc_dispatch(&mut self, intermediates: &[u8], ignored: bool, byte: u8) {
+        match (intermediates, byte) {
+            _ if ignored => {}
+            ([], b'7' | b'8' | b'D' | b'E' | b'M') | ([b'(' | b')'], b'0' | b'B') => {
+                let mut text = String::from('\u{1b}');
+                text.extend(intermediates.iter().chain([&byte]).map(|byte| char::from(*byte)));
+                self.sequence(&text);
+            }
+            // A full reset would reset the person's terminal, too.
+            ([], b'c') => self.sequence("\u{1b}[0m\u{1b}[r\u{1b}[H\u{1b}[2J"),
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_draws_is_kept_and_what_acts_is_not() {
+        for (output, drawn, bare) in [
+            ("a\u{1b}[1;31mred\u{1b}[0m\r\n", "a\u{1b}[1;31mred\u{1b}[0m\r\n", "ared\n"),
+            ("\u{1b}[?1049h\u{1b}[H\u{1b}[2Jvim\u{1b}[?25l", "\u{1b}[?1049h\u{1b}[0H\u{1b}[2Jvim\u{1b}[?25l", "vim"),
+            ("\u{1b}(0qq\u{1b}(B", "\u{1b}(0qq\u{1b}(B", "qq"),
+            ("\u{1b}[38:2:1:2:3mx", "\u{1b}[38:2:1:2:3mx", "x"),
+            // Clipboard, title, questions, the mouse, the keyboard, printing, a string for the device, a reset.
+            ("a\u{1b}]52;c;aGk=\u{7}b", "ab", "ab"),
+            ("a\u{1b}]0;title\u{1b}\\b", "ab", "ab"),
+            ("\u{1b}[c\u{1b}[>c\u{1b}[6n\u{1b}[?6n\u{1b}[18t\u{5}", "", ""),
+            ("\u{1b}[?1000h\u{1b}[?2004h\u{1b}[?1h\u{1b}=\u{1b}[>4;2m\u{1b}[5i\u{1b}[!p\u{1b}[2 q", "", ""),
+            ("\u{1b}P+q544e\u{1b}\\\u{1b}_x\u{1b}\\\u{1b}^y\u{1b}\\z", "z", "z"),
+            ("\u{1b}c", "\u{1b}[0m\u{1b}[r\u{1b}[H\u{1b}[2J", ""),
+            // Bidirectional and tag characters.
+            ("a\u{202e}b\u{e0041}c", "abc", "abc"),
+        ] {
+            assert_eq!(Drawn::default().take(output.as_bytes()), drawn, "{output:?}");
+            assert_eq!(Drawn::bare().take(output.as_bytes()), bare, "{output:?}");
+            let mut cut = Drawn::default();
+            let pieces: String = output.as_bytes().iter().map(|byte| cut.take(&[*byte])).collect();
+            assert_eq!(pieces, drawn, "cut: {output:?}");
+        }
+        assert_eq!(Drawn::default().take(b"a\xffb"), "a\u{fffd}b");
+    }
+}
