@@ -8,10 +8,15 @@ use super::classify::Awaits;
 
 /// Silence after which a terminal counts as quiet, once something came.
 pub(crate) const QUIET: Duration = Duration::from_millis(250);
-/// Silence after a prompt's mark when the prompt is there.
+/// Silence after a prompt when all of it is there.
 const SETTLED: Duration = Duration::from_millis(30);
+/// Silence after a prompt's mark when the prompt counts as empty: a shell may read files between the two.
+const EMPTY: Duration = Duration::from_secs(1);
 /// How long something may take to come at all: a round trip over a slow link, and the program's own time.
 pub(crate) const FIRST: Duration = Duration::from_secs(1);
+
+/// The same for a terminal that was just opened: the link is dialled, and a shell reads its startup files.
+const START: Duration = Duration::from_secs(6);
 
 /// What is known at a moment of a wait.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +29,8 @@ pub(crate) struct Seen {
     pub(crate) silent: Option<Duration>,
     /// Prompts that the shell marked since the wait's beginning; `None` where it marks none.
     pub(crate) prompts: Option<u64>,
+    /// Something was drawn after the last of them.
+    pub(crate) drawn: bool,
     /// What the screen seems to wait for.
     pub(crate) needs: Option<Awaits>,
     /// The pattern was found.
@@ -35,6 +42,8 @@ pub(crate) struct Seen {
 /// What is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Until {
+    /// What was just opened shows something that can be worked with.
+    Start,
     Quiet,
     Prompt,
     Pattern,
@@ -101,12 +110,13 @@ pub(crate) fn decide(until: Until, seen: &Seen) -> Verdict {
     };
     let quiet = quiet_in.is_zero();
     match until {
+        Until::Start => start(seen, left),
         Until::Pattern => Verdict::Wait(left),
         Until::Quiet if quiet => Verdict::Over(Why::Quiet),
         Until::Quiet => Verdict::Wait(left.min(quiet_in)),
         Until::Prompt => match seen.prompts {
             // The mark comes a moment before the prompt is drawn.
-            Some(count) if count > 0 => match seen.silent.map_or(Duration::ZERO, |silent| SETTLED.saturating_sub(silent)) {
+            Some(count) if count > 0 => match seen.silent.map_or(Duration::ZERO, |silent| settled(seen).saturating_sub(silent)) {
                 Duration::ZERO => Verdict::Over(Why::Prompt),
                 rest => Verdict::Wait(left.min(rest)),
             },
@@ -123,6 +133,25 @@ pub(crate) fn decide(until: Until, seen: &Seen) -> Verdict {
     }
 }
 
+/// Silence after a prompt's mark when the prompt is there.
+fn settled(seen: &Seen) -> Duration {
+    if seen.drawn { SETTLED } else { EMPTY }
+}
+
+/// Whether a terminal has begun: a greeting without a prompt is waited on for longer than one with it.
+fn start(seen: &Seen, left: Duration) -> Verdict {
+    let (enough, since, why) = match (seen.prompts, seen.silent) {
+        (_, None) => (START, seen.waited, Why::Quiet),
+        (Some(count), Some(silent)) if count > 0 => (settled(seen), silent, Why::Prompt),
+        (_, Some(silent)) if seen.needs.is_some() => (QUIET, silent, Why::Quiet),
+        (_, Some(silent)) => (FIRST, silent, Why::Quiet),
+    };
+    match enough.saturating_sub(since) {
+        Duration::ZERO => Verdict::Over(why),
+        rest => Verdict::Wait(left.min(rest)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -132,6 +161,7 @@ mod tests {
         limit: Duration::from_secs(10),
         silent: Some(Duration::from_millis(300)),
         prompts: None,
+        drawn: true,
         needs: None,
         matched: false,
         dead: false,
@@ -145,6 +175,13 @@ mod tests {
         let shell = Seen { needs: Some(Awaits::Shell), ..SEEN };
         let asks = Seen { needs: Some(Awaits::Password), ..SEEN };
         for (until, seen, expected) in [
+            (Until::Start, Seen { waited: ms(5000), ..nothing }, Verdict::Wait(ms(1000))),
+            (Until::Start, Seen { waited: ms(6000), ..nothing }, Verdict::Over(Why::Quiet)),
+            (Until::Start, SEEN, Verdict::Wait(ms(700))),
+            (Until::Start, asks, Verdict::Over(Why::Quiet)),
+            (Until::Start, Seen { prompts: Some(1), ..busy }, Verdict::Over(Why::Prompt)),
+            (Until::Start, Seen { prompts: Some(1), drawn: false, ..busy }, Verdict::Wait(ms(950))),
+            (Until::Prompt, Seen { prompts: Some(1), drawn: false, ..busy }, Verdict::Wait(ms(950))),
             (Until::Quiet, SEEN, Verdict::Over(Why::Quiet)),
             (Until::Quiet, busy, Verdict::Wait(ms(200))),
             (Until::Quiet, nothing, Verdict::Wait(ms(500))),

@@ -15,6 +15,8 @@ pub(crate) struct Prompt {
     pub(crate) running: bool,
     /// How the last command ended.
     pub(crate) status: Option<i32>,
+    /// Something was drawn since the last prompt's mark: the prompt, usually.
+    pub(crate) drawn: bool,
 }
 
 /// Reads a stream.
@@ -29,6 +31,8 @@ enum State {
     #[default]
     Text,
     Escape,
+    /// Within a control sequence.
+    Control,
     /// Within an operating system command.
     Command(Vec<u8>),
     /// The same after an escape, which may begin its end.
@@ -40,14 +44,19 @@ impl Reader {
     pub(crate) fn take(&mut self, bytes: &[u8]) {
         for byte in bytes {
             self.state = match (std::mem::take(&mut self.state), *byte) {
-                (State::Text | State::Escape, 0x1b) => State::Escape,
+                (State::Text | State::Escape | State::Control, 0x1b) => State::Escape,
                 (State::Escape | State::Ending(_), b']') => State::Command(Vec::new()),
                 (State::Command(text), 0x1b) => State::Ending(text),
                 (State::Command(text), 0x07) | (State::Ending(text), b'\\') => {
                     self.mark(&text);
                     State::Text
                 }
-                (State::Text | State::Escape | State::Ending(_), _) | (State::Command(_), 0x18 | 0x1a) => State::Text,
+                (State::Escape, b'[') | (State::Control, 0x20..=0x3f) => State::Control,
+                (State::Text, byte) => {
+                    self.prompt.drawn |= byte > b' ';
+                    State::Text
+                }
+                (State::Escape | State::Control | State::Ending(_), _) | (State::Command(_), 0x18 | 0x1a) => State::Text,
                 (State::Command(mut text), byte) => {
                     if text.len() < SEQUENCE {
                         text.push(byte);
@@ -69,6 +78,7 @@ impl Reader {
             Some(b'A') => {
                 self.prompt.count += 1;
                 self.prompt.running = false;
+                self.prompt.drawn = false;
             }
             Some(b'C') => {
                 self.prompt.running = true;
@@ -98,7 +108,7 @@ mod tests {
     #[test]
     fn marks_tell_prompts_commands_and_statuses() {
         for (stream, count, running, status) in [
-            ("$ ", 0, false, None),
+            ("x", 0, false, None),
             ("\x1b]133;D;0\x07\x1b]133;A\x07$ ", 1, false, Some(0)),
             ("\x1b]133;A\x07$ ls\r\n\x1b]133;C\x07", 1, true, None),
             ("\x1b]133;A\x07$ \x1b]133;C\x07x\x1b]133;D;130\x1b\\\x1b]133;A\x1b\\", 2, false, Some(130)),
@@ -108,7 +118,15 @@ mod tests {
             ("\x1b]133;A", 0, false, None),
             ("\x1b]133;A\x18", 0, false, None),
         ] {
-            assert_eq!(read(stream), Prompt { count, running, status }, "{stream:?}");
+            let prompt = read(stream);
+            assert_eq!((prompt.count, prompt.running, prompt.status), (count, running, status), "{stream:?}");
+        }
+        for (stream, drawn) in [
+            ("x\x1b]133;A\x07", false),
+            ("x\x1b]133;A\x07\x1b[?2004h\x1b[1;31m\x1b]0;title\x07\r", false),
+            ("x\x1b]133;A\x07\x1b[?2004h$", true),
+        ] {
+            assert_eq!(read(stream).drawn, drawn, "{stream:?}");
         }
         let long = format!("\x1b]133;A{}\x07", "x".repeat(1000));
         assert_eq!(read(&long).count, 0);

@@ -10,10 +10,9 @@ use towline_base::{Code, Failure, HostAlias, limits};
 use towline_transport::tmux::{Colours, NewWindow, Opened};
 use towline_transport::{Over, Route};
 
-use super::place::Place;
 use super::view::{self, Ended};
 use super::{KIND, Note, Open, Terminals, name_or_own, remote};
-use crate::action::{Mode, TerminalOpen, TerminalWait};
+use crate::action::{Mode, TerminalOpen};
 use crate::answer::{Answer, Body};
 use crate::context::Context;
 use crate::hosts::Hosts;
@@ -56,14 +55,14 @@ impl Terminals {
         let begun = Instant::now();
         let (pane, opened) = self.tmux.open(&window).await?;
         let open = self.opened(alias, name, pane).await?;
-        let mut waited = self.wait(&open, &TerminalWait::Quiet, (Place::default(), &[]), Some(FIRST_SCREEN), context).await?;
+        let mut waited = self.begin(&open, FIRST_SCREEN, context).await?;
         if opened == Opened::New {
             let refused = |route: &Route| matches!(route, Route::OwnMaster(_) | Route::UserMaster(_)) && begun.elapsed() < REFUSED_WITHIN;
             let look = self.look(&open, 1, Colours::Dropped).await?;
             if matches!(view::ended(&look, note.ssh), Some(Ended::Cut(_))) && refused(&route) {
                 let (command, _) = place.command(line.as_deref(), Over::Own).await?;
                 self.tmux.respawn(open.pane.id, &command).await?;
-                waited = self.wait(&open, &TerminalWait::Quiet, (Place::default(), &[]), Some(FIRST_SCREEN), context).await?;
+                waited = self.begin(&open, FIRST_SCREEN, context).await?;
             }
             self.check_start(&open).await?;
         }

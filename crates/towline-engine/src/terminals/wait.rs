@@ -41,6 +41,15 @@ struct Search<'a> {
     typed: &'a [String],
 }
 
+/// The wait's end, or the caller's.
+async fn unless_given_up(waiting: impl Future<Output = Result<Waited, Failure>>, context: &Context) -> Result<Waited, Failure> {
+    tokio::select! {
+        waited = waiting => waited,
+        () = context.cancel.cancelled() => Err(Failure::new(Code::Cancelled, "The call was given up; the terminal goes on.")),
+        () = context.closing.cancelled() => Err(Failure::new(Code::Cancelled, "towline is stopping; the terminal goes on.")),
+    }
+}
+
 impl Terminals {
     /// Waits for what was asked, in what comes after a place.
     pub(super) async fn wait(
@@ -63,11 +72,12 @@ impl Terminals {
             TerminalWait::Nothing | TerminalWait::Quiet | TerminalWait::Prompt => None,
         };
         let limit = limit(timeout, wait);
-        tokio::select! {
-            waited = self.until(open, until, search, prompts.map(|flow| (flow.listener, flow.prompts)), limit) => waited,
-            () = context.cancel.cancelled() => Err(Failure::new(Code::Cancelled, "The call was given up; the terminal goes on.")),
-            () = context.closing.cancelled() => Err(Failure::new(Code::Cancelled, "towline is stopping; the terminal goes on.")),
-        }
+        unless_given_up(self.until(open, until, search, prompts.map(|flow| (flow.listener, flow.prompts)), limit), context).await
+    }
+
+    /// Waits for a terminal that was just opened to show something.
+    pub(super) async fn begin(&self, open: &Open, limit: Duration, context: &Context) -> Result<Waited, Failure> {
+        unless_given_up(self.until(open, Until::Start, None, None, limit), context).await
     }
 
     async fn until(
@@ -95,6 +105,7 @@ impl Terminals {
                 limit,
                 silent: now.last.filter(|last| *last >= begun).map(|last| last.elapsed()),
                 prompts: (now.prompt.count > 0).then(|| now.prompt.count.saturating_sub(before)),
+                drawn: now.prompt.drawn,
                 needs: view::awaits(&look),
                 matched: found.is_some(),
                 dead: look.dead.is_some(),

@@ -7,6 +7,8 @@ use vte::{Params, Parser, Perform};
 
 /// Private modes that only draw: origin, wrap, the cursor's being seen, the alternate screen.
 const MODES: [u16; 6] = [6, 7, 25, 47, 1047, 1049];
+/// Those of them that show the alternate screen, or the usual one again.
+const ALTERNATE: [u16; 3] = [47, 1047, 1049];
 /// Final bytes of control sequences that only draw.
 const DRAWS: &str = "@ABCDEFGHIJKLMPSTXZ`abdefgmrsu";
 
@@ -20,8 +22,10 @@ pub(super) struct Drawn {
 #[derive(Default)]
 struct Kept {
     text: String,
-    /// Text only: no sequences.
+    /// Text only: no sequences, and nothing of what a program drew on a screen of its own.
     bare: bool,
+    /// The alternate screen is shown.
+    alternate: bool,
 }
 
 impl Drawn {
@@ -43,18 +47,24 @@ impl Kept {
             self.text.push_str(text);
         }
     }
+
+    fn character(&mut self, c: char) {
+        if !(self.bare && self.alternate) {
+            self.text.push(c);
+        }
+    }
 }
 
 impl Perform for Kept {
     fn print(&mut self, c: char) {
         if !towline_base::visible::is_tricky(c) {
-            self.text.push(c);
+            self.character(c);
         }
     }
 
     fn execute(&mut self, byte: u8) {
         match byte {
-            b'\n' | b'\t' => self.text.push(char::from(byte)),
+            b'\n' | b'\t' => self.character(char::from(byte)),
             b'\r' | 0x08 | 0x0e | 0x0f => self.sequence(char::from(byte).encode_utf8(&mut [0; 4])),
             _ => {}
         }
@@ -68,6 +78,13 @@ impl Perform for Kept {
         };
         if ignored || !draws {
             return;
+        }
+        if private && params.iter().flatten().any(|mode| ALTERNATE.contains(mode)) {
+            let alternate = action == 'h';
+            if self.bare && alternate && !self.alternate {
+                self.text.push_str("\n[a program with a screen of its own]\n");
+            }
+            self.alternate = alternate;
         }
         let params = params.iter().map(|param| param.iter().map(u16::to_string).collect::<Vec<_>>().join(":"));
         let mark = if private { "?" } else { "" };
@@ -97,7 +114,12 @@ mod tests {
     fn what_draws_is_kept_and_what_acts_is_not() {
         for (output, drawn, bare) in [
             ("a\u{1b}[1;31mred\u{1b}[0m\r\n", "a\u{1b}[1;31mred\u{1b}[0m\r\n", "ared\n"),
-            ("\u{1b}[?1049h\u{1b}[H\u{1b}[2Jvim\u{1b}[?25l", "\u{1b}[?1049h\u{1b}[0H\u{1b}[2Jvim\u{1b}[?25l", "vim"),
+            (
+                "\u{1b}[?1049h\u{1b}[H\u{1b}[2Jvim\u{1b}[?25l",
+                "\u{1b}[?1049h\u{1b}[0H\u{1b}[2Jvim\u{1b}[?25l",
+                "\n[a program with a screen of its own]\n",
+            ),
+            ("a\u{1b}[?1049hvim\u{1b}[?1049lb", "a\u{1b}[?1049hvim\u{1b}[?1049lb", "a\n[a program with a screen of its own]\nb"),
             ("\u{1b}(0qq\u{1b}(B", "\u{1b}(0qq\u{1b}(B", "qq"),
             ("\u{1b}[38:2:1:2:3mx", "\u{1b}[38:2:1:2:3mx", "x"),
             // Clipboard, title, questions, the mouse, the keyboard, printing, a string for the device, a reset.
