@@ -24,6 +24,7 @@ const PAGES: &[(&str, &str)] = &[
     ("env", "environment.md"),
     ("limits", "limits.md"),
     ("events", "events.md"),
+    ("config", "config.md"),
 ];
 
 /// Writes or checks all pages.

@@ -26,6 +26,12 @@ variables! {
     Ssh = "TOWLINE_SSH";
     /// The program to start as tmux (default: `tmux` from PATH).
     Tmux = "TOWLINE_TMUX";
+    /// The settings file (default: `$XDG_CONFIG_HOME/towline/config.toml`).
+    Config = "TOWLINE_CONFIG";
+    /// The host that tools work on where they name none.
+    DefaultHost = "TOWLINE_DEFAULT_HOST";
+    /// The tools that `towline mcp` offers, where `--tools` does not say.
+    Tools = "TOWLINE_TOOLS";
     /// The directory for what towline keeps on this machine (default: `$XDG_STATE_HOME/towline`).
     StateDir = "TOWLINE_STATE_DIR";
     /// What towline writes to stderr, as a tracing filter (default: `warn`).
@@ -38,6 +44,8 @@ variables! {
     Transcripts = "TOWLINE_TRANSCRIPTS";
     /// The user's home directory.
     Home = "HOME";
+    /// Where settings are kept, by the XDG rules.
+    XdgConfig = "XDG_CONFIG_HOME";
     /// Where state is kept, by the XDG rules.
     XdgState = "XDG_STATE_HOME";
     /// Where sockets are kept, by the XDG rules.

@@ -101,6 +101,10 @@ codes! {
     Search = "search", "";
     /// Policy does not permit the action.
     Forbidden = "forbidden", "";
+    /// The audit journal could not be written, so nothing was done.
+    Audit = "audit", "Make room, or mend the state directory; `towline audit verify` says what is wrong with the journal.";
+    /// A settings file is wrong, or not the user's own.
+    Settings = "settings", "`towline config check` says what is in force; the reference page on settings names the keys.";
     /// The call was cancelled.
     Cancelled = "cancelled", "";
     /// Something failed on this machine.

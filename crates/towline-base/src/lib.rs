@@ -9,6 +9,7 @@ pub mod error;
 pub mod id;
 pub mod limits;
 pub mod name;
+pub mod redact;
 pub mod secret;
 pub mod visible;
 

@@ -39,6 +39,8 @@ limits! {
     BASH_WAIT: Duration = Duration::from_secs(120);
     /// How long any call waits at the most: Codex gives up at 300 s.
     LONGEST_WAIT: Duration = Duration::from_secs(290);
+    /// How long a person may think about a question: within what clients wait for a call.
+    PERSON_WAIT: Duration = Duration::from_secs(240);
     /// How long connecting may take in all: authentication may need a person's touch.
     CONNECT: Duration = Duration::from_secs(60);
     /// Silence on a line after which it counts as dead while a call waits.
@@ -85,6 +87,20 @@ limits! {
     LIST_ENTRIES: usize = 2_000;
     /// Files of which a session remembers that it read them.
     GUARD_FILES: usize = 2_000;
+    /// Shortest secret that is taken out of answers, in bytes: shorter ones stand in too many texts by chance.
+    REDACTED_BYTES: usize = 8;
+    /// Shortest part of a secret that is taken out where an excerpt is cut, in bytes: less gives nothing away that helps.
+    REDACTED_PART_BYTES: usize = 4;
+    /// Size at which a file of the audit journal is closed, in bytes: some ten thousand actions, which are looked through in a second.
+    AUDIT_FILE_BYTES: u64 = 16 * 1024 * 1024;
+    /// Closed files of the audit journal that are kept: a gigabyte in all.
+    AUDIT_FILES: u64 = 64;
+    /// How long a call waits for the journal's lock: another process holds it for microseconds.
+    AUDIT_LOCK_WAIT: Duration = Duration::from_secs(5);
+    /// Characters of a parameter that the journal keeps; of a longer one the beginning and the digest of the whole.
+    AUDIT_TEXT_CHARACTERS: usize = 8_000;
+    /// Longest settings file, in bytes: a thousand hosts.
+    SETTINGS_BYTES: usize = 1024 * 1024;
     /// Days for which the host keeps an outcome that was read: long enough to look again the next morning.
     KEEP_READ_DAYS: u32 = 1;
     /// Days for which the host keeps an outcome that nobody read: a week away from the desk.

@@ -30,10 +30,16 @@ pub fn to_text(bytes: &[u8]) -> (String, usize) {
     (text, marked)
 }
 
-/// Characters that change how the text around them is shown: bidirectional controls and invisible tags.
+/// Characters that change how the text around them is shown, or hold text that nobody sees: bidirectional controls, invisible
+/// tags and selectors, spaces and fillers without width. The joiners U+200C and U+200D, the selectors U+FE00 to U+FE0F and the byte order
+/// mark stay: scripts, emoji and the beginnings of files need them.
 #[must_use]
 pub fn is_tricky(c: char) -> bool {
-    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{e0000}'..='\u{e007f}')
+    matches!(c,
+        '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}' | '\u{061c}'
+        | '\u{e0000}'..='\u{e0fff}'
+        | '\u{200b}' | '\u{2060}'..='\u{2065}' | '\u{206a}'..='\u{206f}' | '\u{180e}' | '\u{fff9}'..='\u{fffb}'
+        | '\u{115f}' | '\u{1160}' | '\u{3164}' | '\u{ffa0}')
 }
 
 /// Turns each `\xHH` of a text back into its byte; everything else stays.
@@ -60,6 +66,42 @@ mod tests {
     fn what_cannot_be_seen_is_written_out() {
         assert_eq!(to_text(b"a\x1b[1m\n\tb\xff\r"), ("a\\x1b[1m\n\tb\\xff\\x0d".to_owned(), 3));
         assert_eq!(to_text("a\u{2028}é\u{202e}".as_bytes()), ("a\u{2028}é\\xe2\\x80\\xae".to_owned(), 1));
+    }
+
+    #[test]
+    fn what_acts_on_a_terminal_or_hides_text_is_written_out() {
+        let hidden = [
+            "\u{1b}]52;c;aGk=\u{7}",
+            "\u{9b}2J",
+            "\u{90}q",
+            "\u{202e}",
+            "\u{202a}",
+            "\u{2066}",
+            "\u{2069}",
+            "\u{200f}",
+            "\u{e0041}",
+            "\u{e0001}",
+            "\u{e007f}",
+            "\u{e0100}",
+            "\u{e01ef}",
+            "\u{200b}",
+            "\u{2060}",
+            "\u{2064}",
+            "\u{206f}",
+            "\u{180e}",
+            "\u{3164}",
+            "\u{7f}",
+            "\u{8}",
+            "\u{0}",
+        ];
+        for text in hidden {
+            let (shown, marked) = to_text(text.as_bytes());
+            assert!(marked > 0 && shown.starts_with("\\x") && shown.is_ascii(), "{text:?}: {shown}");
+            assert_eq!(to_bytes(&shown), text.as_bytes());
+        }
+        for text in ["a\u{200d}b", "\u{2764}\u{fe0f}", "\u{feff}x", "ä", "\u{2028}", "漢字", "עברית", "\u{a0}"] {
+            assert_eq!(to_text(text.as_bytes()), (text.to_owned(), 0));
+        }
     }
 
     proptest! {

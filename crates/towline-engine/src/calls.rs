@@ -8,12 +8,19 @@ use std::path::Path;
 use towline_base::{Code, Failure, HostAlias};
 use towline_transport::tmux::{NewWindow, Opened, Size, Tmux, TmuxSettings};
 
-/// Opens the window of a host, or finds it; returns the command with which a person attaches to it.
+/// Opens the window of a host, or finds it; returns the command with which a person attaches to it. `tmux` is the program to start
+/// where the environment names none.
 ///
 /// # Errors
 /// If tmux is missing, too old, or does not do it.
-pub async fn calls_window(state_dir: &Path, host: &HostAlias, size: (u16, u16), command: &[OsString]) -> Result<String, Failure> {
-    let tmux = Tmux::new(TmuxSettings::from_environment(state_dir));
+pub async fn calls_window(
+    state_dir: &Path,
+    tmux: Option<&Path>,
+    host: &HostAlias,
+    size: (u16, u16),
+    command: &[OsString],
+) -> Result<String, Failure> {
+    let tmux = Tmux::new(TmuxSettings::from_environment(state_dir, tmux));
     tmux.usable().await?;
     let (cols, rows) = size;
     let window = NewWindow { host: host.as_str(), kind: "calls", name: "calls", size: Size { cols, rows }, note: "", command };

@@ -18,7 +18,9 @@ use towline_transport::AgentForwarding;
 
 use crate::action::{Bash, Connect, OnTimeout, Place, Stderr};
 use crate::answer::{Answer, Body, JobLine, State};
-use crate::context::{Context, Keeping};
+use crate::book::Keeping;
+use crate::book::{HostPlan, HostShell};
+use crate::context::Context;
 use crate::events::Witness;
 use crate::execution;
 use crate::files::ToolLine;
@@ -48,7 +50,10 @@ pub(crate) struct Host {
     /// Directory that the conversation's session begins in, and whether it was taken there.
     begin_in: Option<String>,
     begun: OnceCell<()>,
-    keeping: Keeping,
+    pub(crate) keeping: Keeping,
+    /// Variables of every command, by the user's settings.
+    env: Vec<(String, String)>,
+    shell: HostShell,
 }
 
 /// What an earlier towline of this conversation left on the host.
@@ -80,7 +85,7 @@ impl ToolLine for InSession<'_> {
 }
 
 impl Host {
-    pub(crate) fn new(alias: HostAlias, line: LineDriver, begin_in: Option<String>, keeping: Keeping) -> Self {
+    pub(crate) fn new(alias: HostAlias, line: LineDriver, begin_in: Option<String>, plan: &HostPlan) -> Self {
         Self {
             alias,
             line,
@@ -88,8 +93,33 @@ impl Host {
             answered: Mutex::new(Vec::new()),
             begin_in,
             begun: OnceCell::new(),
-            keeping,
+            keeping: plan.keeping,
+            env: plan.env.clone(),
+            shell: plan.shell,
         }
+    }
+
+    /// Whether the host has a shell.
+    pub(crate) fn has_shell(&self) -> bool {
+        self.shell == HostShell::Auto
+    }
+
+    /// Refuses what needs a shell where the settings say that there is none.
+    pub(crate) fn needs_shell(&self) -> Result<(), Failure> {
+        match self.shell {
+            HostShell::Auto => Ok(()),
+            HostShell::None => {
+                let text = format!("{} has no shell (shell = \"none\" in the settings): nothing was sent to it.", self.alias);
+                Err(Failure::new(Code::WrongKind, text).hint("Commands and file tools need a shell; use a terminal there."))
+            }
+        }
+    }
+
+    /// A command with the variables of this host, which its own stand over.
+    pub(crate) fn with_own_env(&self, mut bash: Bash) -> Bash {
+        let own = self.env.iter().filter(|(name, _)| !bash.env.iter().any(|(given, _)| given == name)).cloned();
+        bash.env = own.chain(bash.env.iter().cloned()).collect();
+        bash
     }
 
     /// Takes a new session of the conversation to the directory that towline was started with, once.
@@ -99,7 +129,7 @@ impl Host {
             let ready = make_ready(&self.line, session).await?;
             // A session that was there before is where its last command left it.
             if ready.starts_with(b"new") && go_to(&self.line, session, directory, context).await?.is_none() {
-                let text = format!("--cwd: {directory:?} is not a directory that can be entered on {}.", self.alias);
+                let text = format!("cwd: {directory:?} (--cwd or the settings) is not a directory that can be entered on {}.", self.alias);
                 return Err(Failure::new(Code::NotFound, text));
             }
             Ok(())

@@ -12,11 +12,14 @@ use towline_base::env::{self, Variable};
 use towline_base::{Code, Failure, HostAlias, Secret, SessionName};
 use towline_proto::Request;
 use towline_proto::recovery::Timing;
-use towline_transport::{ConnectOptions, Destination, LiteralPasswords, LocalTransport, SshSettings, SshTransport, Transport, Trusted};
+use towline_transport::{
+    AgentForwarding, ConnectOptions, Destination, LiteralPasswords, LocalTransport, SshSettings, SshTransport, Transport, Trusted,
+};
 
 use crate::action::{Clean, Connect, Disconnect};
 use crate::answer::{Answer, Body, Removed};
-use crate::context::{Keeping, Settings, Way};
+use crate::book::{HostBook, HostPlan};
+use crate::context::{Settings, Way};
 use crate::dial::{Acting, Dialler};
 use crate::events::{Event, Events, Kind};
 use crate::host::Host;
@@ -38,8 +41,8 @@ pub(crate) struct Hosts {
     known: Mutex<BTreeMap<HostAlias, Known>>,
     begin_in: Option<String>,
     events: Events,
-    keeping: Keeping,
     literal_passwords: LiteralPasswords,
+    book: HostBook,
 }
 
 struct Known {
@@ -50,8 +53,8 @@ struct Known {
 impl Hosts {
     pub(crate) fn new(settings: Settings, timing: Timing, events: Events) -> Self {
         let begin_in = settings.cwd.clone();
-        let keeping = settings.keeping;
         let literal_passwords = settings.access.literal_passwords;
+        let book = settings.book.clone();
         let transport = match settings.reach {
             Way::Ssh => {
                 let mut ssh = SshSettings::new(settings.ssh, settings.state_dir).with_environment();
@@ -61,7 +64,7 @@ impl Hosts {
             }
             Way::Local { home, env } => Transport::Local(LocalTransport::new(home, env)),
         };
-        Self { transport, timing, known: Mutex::default(), begin_in, events, keeping, literal_passwords }
+        Self { transport, timing, known: Mutex::default(), begin_in, events, literal_passwords, book }
     }
 
     /// The host of this name.
@@ -71,7 +74,20 @@ impl Hosts {
         }
         // As root: over the connection of the host as it was named, options included.
         let named = alias.is_root().then(|| self.lock().get(&alias.base()).map(|known| known.destination.clone())).flatten();
-        self.add(alias, named.map_or_else(|| Destination::plain(alias.clone()), Ok)?)
+        let (destination, plan) = self.place(alias, ConnectOptions::default())?;
+        self.add(alias, named.unwrap_or(destination), &plan)
+    }
+
+    /// Where a host is and what holds there; what was asked for stands over what the settings say. The secrets that the settings name for
+    /// the host are for the account that they mean, and not for one that was asked for.
+    fn place(&self, alias: &HostAlias, asked: ConnectOptions) -> Result<(Destination, HostPlan), Failure> {
+        let plan = self.book.plan(&alias.base())?;
+        let ours = asked.user.is_none();
+        let destination = destination(&plan, asked)?;
+        if let (Transport::Ssh(ssh), true) = (&self.transport, ours) {
+            ssh.grant(&destination, &plan.access);
+        }
+        Ok((destination, plan))
     }
 
     /// Keeps a password that an agent gave, where the person has allowed that.
@@ -93,7 +109,7 @@ impl Hosts {
 
     /// Has a person log in at the terminal.
     pub(crate) async fn sign_in(&self, alias: &HostAlias) -> Result<Answer, Failure> {
-        let destination = Destination::plain(alias.clone())?;
+        let (destination, _) = self.place(alias, ConnectOptions::default())?;
         let Transport::Ssh(ssh) = &self.transport else { return Err(no_ssh()) };
         let text = if ssh.sign_in(&destination).await? {
             format!(
@@ -108,7 +124,7 @@ impl Hosts {
 
     /// Looks at a host's key, and has ssh accept it if a person has compared its fingerprint.
     pub(crate) async fn trust(&self, alias: &HostAlias, accepted: &[String]) -> Result<Answer, Failure> {
-        let destination = Destination::plain(alias.clone())?;
+        let (destination, _) = self.place(alias, ConnectOptions::default())?;
         let Transport::Ssh(ssh) = &self.transport else { return Err(no_ssh()) };
         let text = match ssh.trust(&destination, accepted, Instant::now() + towline_base::limits::CONNECT).await? {
             Trusted::Already(fingerprint) => {
@@ -123,13 +139,14 @@ impl Hosts {
     pub(crate) fn with_options(&self, alias: &HostAlias, connect: &Connect) -> Result<(HostAlias, Arc<Host>), Failure> {
         let Connect { user, port, identity_file, jump, agent, .. } = connect.clone();
         let options = ConnectOptions { user, port, identity_file, jump, agent };
+        let as_named = options == ConnectOptions::default();
+        let (destination, plan) = self.place(alias, options)?;
         if let Some(password) = &connect.password {
-            self.take_password(&Destination::new(alias.clone(), options.clone())?, password)?;
+            self.take_password(&destination, password)?;
         }
-        if options == ConnectOptions::default() {
+        if as_named {
             return Ok((alias.clone(), self.get(alias)?));
         }
-        let destination = Destination::new(alias.clone(), options)?;
         let same = self
             .lock()
             .iter()
@@ -142,11 +159,11 @@ impl Hosts {
         let number = 1 + self.lock().keys().filter(|name| name.as_str().starts_with(&format!("{base}+"))).count();
         let name = HostAlias::parse(&format!("{base}+{number}"))?;
         let name = if alias.is_root() { name.as_root() } else { name };
-        let host = self.add(&name, destination)?;
+        let host = self.add(&name, destination, &plan)?;
         Ok((name, host))
     }
 
-    fn add(&self, name: &HostAlias, destination: Destination) -> Result<Arc<Host>, Failure> {
+    fn add(&self, name: &HostAlias, destination: Destination, plan: &HostPlan) -> Result<Arc<Host>, Failure> {
         let mut known = self.lock();
         if known.len() >= MOST_HOSTS {
             return Err(Failure::new(Code::TooLarge, format!("host: {MOST_HOSTS} hosts are in use already.")).hint("Disconnect from one."));
@@ -155,7 +172,7 @@ impl Hosts {
         let acting = if name.is_root() { Acting::AsRoot } else { Acting::AsOneself };
         let news = move |news| events.write(link_event(&alias, &news));
         let line = LineDriver::start(Dialler::new(self.transport.clone(), destination.clone(), acting), self.timing, news);
-        let host = Arc::new(Host::new(name.clone(), line, self.begin_in.clone(), self.keeping));
+        let host = Arc::new(Host::new(name.clone(), line, self.begin_in.clone().or_else(|| plan.cwd.clone()), plan));
         known.insert(name.clone(), Known { host: host.clone(), destination });
         Ok(host)
     }
@@ -187,6 +204,10 @@ impl Hosts {
             text.push_str("No host is in use yet.\n");
         }
         text.push_str(terminals);
+        if !self.book.names().is_empty() {
+            let names: Vec<&str> = self.book.names().iter().map(HostAlias::as_str).collect();
+            let _ = writeln!(text, "In the settings: {}", names.join(", "));
+        }
         let aliases = configured_aliases();
         if aliases.is_empty() {
             text.push_str("ssh_config names no hosts; user@name[:port] works all the same.");
@@ -240,7 +261,7 @@ impl Hosts {
     pub(crate) async fn clean(&self, alias: &HostAlias, host: &Host, what: Clean) -> Result<Answer, Failure> {
         let body = match what {
             Clean::List => Body::Kept(keeping::list(&host.line).await?),
-            Clean::Finished => Body::Removed(keeping::remove_finished(&host.line, self.keeping).await?),
+            Clean::Finished => Body::Removed(keeping::remove_finished(&host.line, host.keeping).await?),
             Clean::Everything => {
                 let removed = keeping::remove_everything(&host.line).await?;
                 let connections = self.let_go(alias, host, true).await?.unwrap_or_default();
@@ -278,6 +299,18 @@ fn link_event(host: &HostAlias, news: &News) -> Event {
 
 fn no_ssh() -> Failure {
     Failure::new(Code::Local, "hosts are not reached by ssh here")
+}
+
+/// Where a host is and how it is reached: what was asked for stands over what the settings say.
+fn destination(plan: &HostPlan, asked: ConnectOptions) -> Result<Destination, Failure> {
+    let options = ConnectOptions {
+        user: asked.user.or_else(|| plan.user.clone()),
+        port: asked.port.or(plan.port),
+        identity_file: asked.identity_file.or_else(|| plan.identity_file.clone()),
+        jump: asked.jump.or_else(|| plan.jump.clone()),
+        agent: if asked.agent == AgentForwarding::On { asked.agent } else { plan.agent },
+    };
+    Destination::new(plan.ssh.clone(), options)
 }
 
 /// The names without patterns in the user's `~/.ssh/config`; what is included from elsewhere is not followed.

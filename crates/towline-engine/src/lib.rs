@@ -5,11 +5,16 @@
 
 pub mod action;
 pub mod answer;
+pub mod audit;
+mod book;
 mod calls;
+mod clean;
 pub mod context;
 mod dial;
+mod door;
 pub mod events;
 mod execution;
+mod facts;
 mod files;
 mod host;
 mod hosts;
@@ -26,20 +31,24 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use towline_base::redact::Redactor;
 use towline_base::{Code, Failure, HostAlias, SessionName};
 use towline_policy::Permit;
 
 pub use action::{Action, Call};
 pub use answer::{Answer, Body};
+pub use book::{HostBook, HostPlan, HostShell, Keeping};
 pub use calls::{become_command, calls_window};
+pub use towline_policy as policy;
 pub use towline_policy::{Reach, Rules};
 pub use towline_proto::recovery::Timing;
 pub use towline_transport::{Access, AgentForwarding, HostAccess, LiteralPasswords, Wallet, askpass};
 
-pub use context::{Context, Keeping, Progress, Settings, Way};
+pub use context::{Ask, Asker, Context, Progress, Reader, Reply, Settings, Way};
 
 use crate::action::Connect;
 use crate::answer::State;
+use crate::audit::Journal;
 use crate::events::{Event, Events, Kind, Witness};
 use crate::files::{Files, Scope};
 use crate::host::{Host, InSession};
@@ -61,6 +70,8 @@ struct Inner {
     events: Events,
     /// The names for people that Connect gave sessions.
     labels: Mutex<HashMap<(HostAlias, SessionName), String>>,
+    journal: Journal,
+    redactor: Redactor,
 }
 
 impl std::fmt::Debug for Engine {
@@ -79,12 +90,14 @@ impl Engine {
     /// An engine whose lines go by other times; for tests that cannot wait as long as people do.
     #[must_use]
     pub fn with_timing(settings: Settings, timing: Timing) -> Self {
-        let events = Events::new(&settings.state_dir, settings.on_event.clone());
+        let events = Events::new(&settings.state_dir, settings.on_event.clone(), settings.access.wallet.redactor().clone());
         let inner = Inner {
-            rules: settings.rules,
+            rules: settings.rules.clone(),
             files: Files::new(&settings.state_dir),
-            terminals: Terminals::new(&settings.state_dir, settings.recorder.clone()),
+            terminals: Terminals::new(&settings.state_dir, settings.tmux.as_deref(), settings.recorder.clone()),
             labels: Mutex::default(),
+            journal: Journal::new(&settings.state_dir, settings.audit),
+            redactor: settings.access.wallet.redactor().clone(),
             hosts: Hosts::new(settings, timing, events.clone()),
             events,
         };
@@ -97,17 +110,22 @@ impl Engine {
     /// When the tool could not do its work; a command that ends with a non-zero status is not an error.
     pub async fn perform(&self, call: Call, context: Context) -> Result<Answer, Failure> {
         let session = call.session.clone().unwrap_or_else(|| context.own_session.clone());
+        let context = clean::context(&self.0.redactor, context);
         let witness = self.0.witness(&call, &session, &context);
         let description = if let Action::Bash(bash) = &call.action { bash.description.clone() } else { None };
         witness.begin(&summary::of_action(&call.action), description.as_deref());
         let begun = tokio::time::Instant::now();
-        let action = towline_policy::Action { tool: call.action.tool(), effect: call.action.effect(), host: call.host.as_ref() };
-        let done = match towline_policy::decide(self.0.rules, &action) {
-            Ok(permit) => self.0.carry_out(&permit, call, &session, &context, &witness).await,
-            Err(refusal) => Err(refusal),
-        };
+        let reader = context.reader;
+        let done = clean::done(&self.0.redactor, reader, self.0.through_the_door(call, &session, &context, &witness).await);
         witness.end(&summary::of_answer(done.as_ref()), begun.elapsed(), done.as_ref());
         done
+    }
+
+    /// What each rule says of a call, as far as that can be said without asking the host.
+    #[must_use]
+    pub fn explain(&self, call: &Call) -> towline_policy::Explanation {
+        let facts = facts::Facts::of(&call.action);
+        self.0.rules.explain(&facts.seen(call.host.as_ref()), &towline_policy::Places::Unknown)
     }
 
     /// Lets go of every line within half a second, and ends nothing on any host.
@@ -185,6 +203,10 @@ impl Inner {
         } else {
             (alias.clone(), self.hosts.get(&alias)?)
         };
+        if matches!(call.action, Action::Disconnect(_)) && !host.has_shell() {
+            return self.hosts.disconnect(&alias, &host, None, crate::action::Disconnect { end: true }).await;
+        }
+        host.needs_shell()?;
         if let Action::Clean(what) = call.action {
             return self.hosts.clean(&alias, &host, what).await;
         }
@@ -219,7 +241,7 @@ impl Inner {
         let tools = InSession { line, session };
         let work = async {
             match action {
-                Action::Bash(bash) => execution::bash(line, session, bash, context, witness).await,
+                Action::Bash(bash) => execution::bash(line, session, host.with_own_env(bash), context, witness).await,
                 Action::Jobs => output::jobs(line).await.map(|jobs| Answer { body: Body::Jobs(jobs), notes: Vec::new() }),
                 Action::JobOutput(job) => output::output(line, job).await,
                 Action::JobStop(job) => output::stop(line, job).await,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use towline_base::{Failure, TerminalName};
-use towline_policy::Effect;
+use towline_policy::{Effect, Offered};
 
 use crate::action::{Action, Clean};
 use crate::answer::{Answer, Body, FileContent, FileFailure, FileView, How, State, Written};
@@ -41,6 +41,32 @@ impl Action {
             Self::TerminalClose(_) => "TerminalClose",
             Self::SignIn => "auth",
             Self::Trust(_) => "trust",
+        }
+    }
+
+    /// Who has its tool.
+    pub(crate) fn offered(&self) -> Offered {
+        match self {
+            Self::Clean(_) | Self::SignIn | Self::Trust(_) => Offered::ToPeople,
+            Self::Bash(_)
+            | Self::Jobs
+            | Self::JobOutput(_)
+            | Self::JobStop(_)
+            | Self::Read(_)
+            | Self::MultiRead(_)
+            | Self::Write(_)
+            | Self::Edit(_)
+            | Self::Stat(_)
+            | Self::List(_)
+            | Self::Glob(_)
+            | Self::Grep(_)
+            | Self::Hosts
+            | Self::Connect(_)
+            | Self::Disconnect(_)
+            | Self::TerminalOpen(_)
+            | Self::TerminalSend(_)
+            | Self::TerminalRead(_)
+            | Self::TerminalClose(_) => Offered::ToAgents,
         }
     }
 

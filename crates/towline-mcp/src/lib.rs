@@ -5,6 +5,7 @@
 //! This crate is the only user of rmcp.
 
 mod arguments;
+mod ask;
 mod conversation;
 mod convert;
 mod instructions;
@@ -21,5 +22,5 @@ mod work;
 
 pub use conversation::{Conversation, Key, Origin};
 pub use server::{Ending, Server, Settings, serve, serve_stdio};
-pub use tools::{Family, Selection, Tool};
+pub use tools::{Family, HostParameter, Selection, Tool};
 pub use work::Work;

@@ -17,7 +17,7 @@ pub fn tools() -> String {
         let sets = if tool.coding { "all, coding" } else { "all" };
         let _ = write!(page, "\n## {}\n\n{}\n\n", tool.name, tool.description);
         let _ = writeln!(page, "Sets: {sets}, {}. {}.\n", tool.family.name(), hints(tool.hints));
-        parameters(&mut page, &tool.schema(false), "");
+        parameters(&mut page, &tool.schema(crate::HostParameter::Required), "");
     }
     page
 }

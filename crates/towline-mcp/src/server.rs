@@ -20,13 +20,14 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use towline_base::{Code, Failure, HostAlias, limits};
-use towline_engine::{Action, Answer, Call, Context};
+use towline_engine::{Action, Answer, Call, Context, Reader};
 
+use crate::ask::{Asking, Questions};
 use crate::conversation::{Conversation, Key};
 use crate::lines::Lines;
 use crate::progress;
 use crate::render::{self, Block, Question};
-use crate::tools::{Selection, Tool};
+use crate::tools::{HostParameter, Selection, Tool};
 use crate::work::Work;
 use crate::{instructions, reference};
 
@@ -40,6 +41,8 @@ const ENDING: Duration = Duration::from_millis(330);
 pub struct Settings {
     /// The only host; `None` where each call names one.
     pub host: Option<HostAlias>,
+    /// The host that a call works on which names none.
+    pub default_host: Option<HostAlias>,
     /// The tools that are offered.
     pub tools: Selection,
     /// Whose conversation it is.
@@ -62,6 +65,7 @@ pub struct Server<W> {
     settings: Arc<Settings>,
     listed: Arc<Vec<rmcp::model::Tool>>,
     places: Arc<Semaphore>,
+    questions: Questions,
     closing: CancellationToken,
 }
 
@@ -69,23 +73,34 @@ impl<W: Work> Server<W> {
     /// A server with these settings; does nothing yet.
     #[must_use]
     pub fn new(work: W, settings: Settings) -> Self {
-        let listed = settings.tools.iter().map(|tool| listed(tool, settings.host.is_some())).collect();
+        let listed = settings
+            .tools
+            .iter()
+            .map(|tool| listed(tool, HostParameter::of(settings.host.as_ref(), settings.default_host.as_ref())))
+            .collect();
         Self {
             work,
             settings: Arc::new(settings),
             listed: Arc::new(listed),
             places: Arc::new(Semaphore::new(limits::CALLS_IN_WORK)),
+            questions: Questions::default(),
             closing: CancellationToken::new(),
         }
     }
 
     /// Carries out a call of a tool and says what its reader sees.
-    async fn call(&self, request: CallToolRequestParams, context: &RequestContext<RoleServer>) -> Result<Vec<Block>, Failure> {
+    async fn call(
+        &self,
+        request: CallToolRequestParams,
+        asking: &Asking,
+        context: &RequestContext<RoleServer>,
+    ) -> Result<Vec<Block>, Failure> {
         let tool = self.settings.tools.find(&request.name)?;
-        let call = tool.call(request.arguments.unwrap_or_default(), self.settings.host.as_ref())?;
+        let call = tool.call(request.arguments.unwrap_or_default(), self.settings.host.as_ref(), self.settings.default_host.as_ref())?;
         let question = Question::of(&call.action);
         let connects = matches!(call.action, Action::Connect(_)) && call.session.is_none();
-        let (surroundings, key, _reporter) = self.surroundings(context);
+        let (mut surroundings, key, _reporter) = self.surroundings(context);
+        surroundings.ask.clone_from(&asking.asker);
         let mut answer = self.perform(call, surroundings, &context.ct).await?;
         if connects && key == Key::Process {
             answer.notes.push("This conversation's session is named after the client's process and is not found again when the client is started anew; give towline mcp a --session-key, or name a session.".to_owned());
@@ -99,8 +114,15 @@ impl<W: Work> Server<W> {
         let (own_session, key) = self.settings.conversation.session(fields(&context.meta), &client);
         let asked = context.meta.get_progress_token().map(|token| progress::report(context.peer.clone(), token));
         let (reporter, teller) = asked.unzip();
-        let surroundings =
-            Context { own_session, client, cancel: CancellationToken::new(), closing: self.closing.clone(), progress: teller };
+        let surroundings = Context {
+            own_session,
+            client,
+            cancel: CancellationToken::new(),
+            closing: self.closing.clone(),
+            progress: teller,
+            ask: None,
+            reader: Reader::Agent,
+        };
         (surroundings, key, reporter)
     }
 
@@ -164,14 +186,14 @@ fn fields(meta: &RequestMetaObject) -> &Map<String, serde_json::Value> {
 }
 
 /// A row of the table as the protocol lists it.
-fn listed(tool: &Tool, pinned: bool) -> rmcp::model::Tool {
+fn listed(tool: &Tool, host: HostParameter) -> rmcp::model::Tool {
     let hints = tool.hints;
     let annotations = ToolAnnotations::new()
         .read_only(hints.read_only)
         .destructive(hints.destructive)
         .idempotent(hints.idempotent)
         .open_world(hints.open_world);
-    rmcp::model::Tool::new(tool.name, tool.description, Arc::new(tool.schema(pinned))).with_title(tool.title).with_annotations(annotations)
+    rmcp::model::Tool::new(tool.name, tool.description, Arc::new(tool.schema(host))).with_title(tool.title).with_annotations(annotations)
 }
 
 fn shown(block: Block) -> ContentBlock {
@@ -194,7 +216,12 @@ impl<W: Work> ServerHandler for Server<W> {
     }
 
     async fn call_tool(&self, request: CallToolRequestParams, context: RequestContext<RoleServer>) -> Result<CallToolResponse, ErrorData> {
-        let result = match self.call(request, &context).await {
+        let asking = self.questions.asking(&request, &context);
+        let called = self.call(request, &asking, &context).await;
+        if let Some(required) = asking.required() {
+            return Ok(required.into());
+        }
+        let result = match called {
             Ok(blocks) => CallToolResult::success(blocks.into_iter().map(shown).collect()),
             Err(failure) => CallToolResult::error(vec![ContentBlock::text(render::failure(&failure))]),
         };

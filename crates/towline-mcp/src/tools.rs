@@ -75,6 +75,17 @@ enum Place {
     Session,
 }
 
+/// How a tool's schema has the parameter `host`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HostParameter {
+    /// Each call names a host.
+    Required,
+    /// There is a default host.
+    Optional,
+    /// The server works on one host only.
+    Absent,
+}
+
 /// One row of the table.
 #[derive(Clone, Copy, Debug)]
 pub struct Tool {
@@ -93,6 +104,18 @@ pub struct Tool {
     place: Place,
     own_schema: fn() -> Map<String, Value>,
     convert: fn(&'static str, Map<String, Value>) -> Result<Action, Failure>,
+}
+
+impl HostParameter {
+    /// What is so with a server's only and default host.
+    #[must_use]
+    pub fn of(pinned: Option<&HostAlias>, default: Option<&HostAlias>) -> Self {
+        match (pinned, default) {
+            (Some(_), _) => Self::Absent,
+            (None, Some(_)) => Self::Optional,
+            (None, None) => Self::Required,
+        }
+    }
 }
 
 /// Builds the parts of a row that depend on its wire type.
@@ -301,16 +324,18 @@ impl Tool {
         Ok(())
     }
 
-    /// Its input schema; without `host` where the server is pinned to one.
+    /// Its input schema.
     #[must_use]
-    pub fn schema(&self, pinned: bool) -> Map<String, Value> {
+    pub fn schema(&self, host: HostParameter) -> Map<String, Value> {
         let mut schema = (self.own_schema)();
         let own = schema.get("properties").and_then(Value::as_object).cloned().unwrap_or_default();
         let mut required = schema.get("required").and_then(Value::as_array).cloned().unwrap_or_default();
         let mut properties = Map::new();
-        if self.place != Place::Nowhere && !pinned {
+        if self.place != Place::Nowhere && host != HostParameter::Absent {
             properties.insert("host".to_owned(), self.common("ssh alias or user@name[:port]"));
-            required.insert(0, Value::from("host"));
+            if host == HostParameter::Required {
+                required.insert(0, Value::from("host"));
+            }
         }
         properties.extend(own);
         if self.place == Place::Session {
@@ -334,11 +359,11 @@ impl Tool {
         }
     }
 
-    /// The engine's call that these arguments ask for.
+    /// The engine's call that these arguments ask for, on the only host or, where they name none, on the default one.
     ///
     /// # Errors
     /// `bad_input` or `bad_host`, with the parameter's name.
-    pub fn call(&self, mut given: Map<String, Value>, pinned: Option<&HostAlias>) -> Result<Call, Failure> {
+    pub fn call(&self, mut given: Map<String, Value>, pinned: Option<&HostAlias>, default: Option<&HostAlias>) -> Result<Call, Failure> {
         if let (Some(pin), Some(Value::String(name))) = (pinned, given.get("host")) {
             if name != pin.as_str() {
                 let text = format!("{}: this server works on {pin} only; parameter \"host\" must be left out", self.name);
@@ -347,10 +372,10 @@ impl Tool {
             given.shift_remove("host");
         }
         self.refuse_absent(&mut given)?;
-        let mut checked = arguments::check(self.name, &self.schema(pinned.is_some()), given)?;
+        let mut checked = arguments::check(self.name, &self.schema(HostParameter::of(pinned, default)), given)?;
         let host = match (checked.shift_remove("host"), pinned) {
             (Some(Value::String(name)), _) => Some(HostAlias::parse(&name)?),
-            (_, pin) => pin.filter(|_| self.place != Place::Nowhere).cloned(),
+            (_, pin) => pin.or(default).filter(|_| self.place != Place::Nowhere).cloned(),
         };
         let as_root = checked.shift_remove("sudo") == Some(Value::Bool(true));
         let host = if as_root { host.map(|host| host.as_root()) } else { host };

@@ -11,6 +11,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use towline_base::redact::{Learned, Redactor};
 use towline_base::{Code, Failure, Secret, SecretName, SecretSource, env, limits};
 use zeroize::Zeroizing;
 
@@ -26,6 +27,8 @@ struct Inner {
     sources: BTreeMap<SecretName, SecretSource>,
     /// The variables that hold secrets: programs are started without them.
     variables: Vec<String>,
+    /// Takes what was handed out from what somebody reads.
+    redactor: Redactor,
     /// What was handed out, the newest last.
     known: Mutex<Vec<Secret>>,
 }
@@ -34,12 +37,21 @@ impl Wallet {
     /// A wallet of these secrets; fetches nothing yet.
     #[must_use]
     pub fn new(sources: BTreeMap<SecretName, SecretSource>) -> Self {
+        Self::with_redactor(sources, Redactor::default())
+    }
+
+    /// A wallet that teaches this redactor what it hands out.
+    #[must_use]
+    pub fn with_redactor(sources: BTreeMap<SecretName, SecretSource>, redactor: Redactor) -> Self {
         let variable = |source: &SecretSource| match source {
             SecretSource::Env(name) => Some(name.clone()),
             SecretSource::Command(_) | SecretSource::File(_) | SecretSource::Keyring { .. } => None,
         };
         let variables = sources.values().filter_map(variable).collect();
-        Self(Arc::new(Inner { sources, variables, known: Mutex::default() }))
+        for name in sources.keys() {
+            redactor.announce(name.as_str());
+        }
+        Self(Arc::new(Inner { sources, variables, redactor, known: Mutex::default() }))
     }
 
     /// Fetches a secret.
@@ -56,8 +68,20 @@ impl Wallet {
         let fetched = self.fetch_from(source, deadline).await;
         let secret =
             fetched.map_err(|why| Failure::new(Code::SecretMissing, format!("the secret {name} could not be had from {source}: {why}")))?;
+        if self.0.redactor.learn(name.as_str(), &secret) == Learned::TooShort {
+            tracing::warn!(
+                "the secret {name} is shorter than {} characters: it is not taken out of what somebody reads",
+                limits::REDACTED_BYTES
+            );
+        }
         self.remember(&secret);
         Ok(secret)
+    }
+
+    /// Takes what was handed out, and what is remembered, from what somebody reads.
+    #[must_use]
+    pub fn redactor(&self) -> &Redactor {
+        &self.0.redactor
     }
 
     /// The names, in order.
@@ -67,6 +91,7 @@ impl Wallet {
 
     /// Keeps a secret in mind that came another way, so that answers are searched for it.
     pub fn remember(&self, secret: &Secret) {
+        self.0.redactor.learn("password", secret);
         let mut known = self.0.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.retain(|other| other != secret);
         known.push(secret.clone());

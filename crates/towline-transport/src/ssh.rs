@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::OnceCell;
 use towline_base::{Code, Failure, Secret, env, limits};
 
+use crate::access::HostAccess;
 use crate::argv::{self, Asking, Basis};
 use crate::channel::{Channel, Route};
 use crate::classify::{classify, shown};
@@ -68,6 +69,8 @@ struct Memory {
     full: HashMap<PathBuf, Instant>,
     /// Passwords that were given in so many words.
     literal: HashMap<Destination, Secret>,
+    /// What logins and sudo may use at a destination, where the caller knows better than by the host's name.
+    granted: HashMap<Destination, HostAccess>,
 }
 
 /// One wish for a channel.
@@ -186,16 +189,28 @@ impl SshTransport {
     /// # Errors
     /// If it cannot be fetched.
     pub async fn sudo_password(&self, destination: &Destination, deadline: Instant) -> Result<Option<Secret>, Failure> {
-        // It is the password of the account that the configuration means, not of one that an agent names.
-        if destination.options().user.is_some() {
-            return Ok(None);
-        }
-        let access = &self.inner.settings.access;
-        let host = access.of(destination.host());
-        match host.sudo_password() {
-            Some(name) => access.wallet.fetch(name, deadline).await.map(Some),
+        match self.access_to(destination).sudo_password() {
+            Some(name) => self.inner.settings.access.wallet.fetch(name, deadline).await.map(Some),
             None => Ok(self.memory().literal.get(destination).cloned()),
         }
+    }
+
+    /// Says what logins and sudo may use at this very destination, whatever is said of the host's name.
+    pub fn grant(&self, destination: &Destination, access: &HostAccess) {
+        if *access != HostAccess::default() {
+            self.memory().granted.insert(destination.clone(), access.clone());
+        }
+    }
+
+    /// What logins and sudo may use there. Secrets are for the account that the configuration means, not for one that an agent names.
+    fn access_to(&self, destination: &Destination) -> HostAccess {
+        if let Some(granted) = self.memory().granted.get(destination) {
+            return granted.clone();
+        }
+        if destination.options().user.is_some() {
+            return HostAccess::default();
+        }
+        self.inner.settings.access.of(destination.host())
     }
 
     /// What the name means to ssh, as `user@name:port`.

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use towline_base::redact::Redactor;
 
 /// The exit code when towline could not do its work.
 pub(crate) const TOWLINE_FAILED: u8 = 125;
@@ -12,7 +13,8 @@ pub(crate) const FOUND_WRONG: u8 = 1;
 const EXIT_CODES: &str = "\
 Exit codes:
   0    done
-  1    check: something is wrong, and the report says what
+  1    check, audit verify: something is wrong, and the report says what;
+       policy explain: it is refused
   2    the command line is wrong
   125  towline could not do its work (no connection, …); nothing was run,
        or what became of it is told
@@ -38,9 +40,15 @@ pub(crate) struct Common {
     /// Have ssh read this file in the place of ~/.ssh/config
     #[arg(long, global = true, value_name = "FILE", display_order = 900)]
     pub(crate) ssh_config: Option<PathBuf>,
+    /// Read this settings file (also `TOWLINE_CONFIG`)
+    #[arg(long, global = true, value_name = "FILE", display_order = 899)]
+    pub(crate) config: Option<PathBuf>,
     /// Keep towline's own state here (also `TOWLINE_STATE_DIR`)
     #[arg(long, global = true, value_name = "DIR", display_order = 901)]
     pub(crate) state_dir: Option<PathBuf>,
+    /// The secrets that are taken out of what towline says; nothing that can be said.
+    #[arg(skip)]
+    pub(crate) redactor: Redactor,
 }
 
 #[derive(Debug, Subcommand)]
@@ -94,6 +102,14 @@ pub(crate) enum Command {
         #[arg(long, value_name = "SHA256:…")]
         fingerprint: Vec<String>,
     },
+    /// Look at the settings
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Look at the rules
+    #[command(subcommand)]
+    Policy(PolicyCommand),
+    /// List what was done, or check the journal of it
+    Audit(Audit),
     /// Print the completions for a shell
     Completions {
         /// The shell
@@ -242,11 +258,79 @@ pub(crate) struct Mcp {
     #[arg(long, value_name = "DIR")]
     pub(crate) cwd: Option<String>,
     /// Offer these tools: all, coding, a family (shell, files, search, hosts, terminals) or names, separated by commas
-    #[arg(long, value_name = "SET", default_value = "all")]
-    pub(crate) tools: String,
+    ///
+    /// Also `TOWLINE_TOOLS` and `tools` in the settings; all of them where nobody says.
+    #[arg(long, value_name = "SET")]
+    pub(crate) tools: Option<String>,
+    /// Only look: no commands, no changes, no forwards, whatever else is permitted
+    #[arg(long)]
+    pub(crate) read_only: bool,
     /// Name the conversation, so that its shell is found again after a restart (also `TOWLINE_SESSION_KEY`)
     #[arg(long, value_name = "KEY")]
     pub(crate) session_key: Option<String>,
+}
+
+/// Commands about the settings.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Print what is in force, and from where each value comes
+    Check {
+        /// The host to print it for
+        host: Option<String>,
+    },
+}
+
+/// Commands about the rules.
+#[derive(Debug, Subcommand)]
+pub(crate) enum PolicyCommand {
+    /// Say what each rule says of a call, and which decides; exit code 1 if it is refused
+    Explain {
+        /// The host
+        host: String,
+        /// The tool
+        tool: String,
+        /// Its parameters as NAME=VALUE; a word without = is its first parameter
+        arguments: Vec<String>,
+    },
+}
+
+/// Options of `towline audit`.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct Audit {
+    #[command(subcommand)]
+    pub(crate) command: Option<AuditCommand>,
+    /// Only on this host
+    #[arg(long)]
+    pub(crate) host: Option<String>,
+    /// Only by this tool
+    #[arg(long)]
+    pub(crate) tool: Option<String>,
+    /// Only in this session
+    #[arg(long)]
+    pub(crate) session: Option<String>,
+    /// Only for clients whose name begins so
+    #[arg(long)]
+    pub(crate) client: Option<String>,
+    /// Only of the last so many hours
+    #[arg(long, value_name = "HOURS")]
+    pub(crate) since: Option<u64>,
+    /// Only what failed or was refused
+    #[arg(long)]
+    pub(crate) failed: bool,
+    /// At most so many, the last ones
+    #[arg(short = 'n', long, value_name = "COUNT", default_value_t = 50)]
+    pub(crate) limit: usize,
+    /// Print JSON, one action a line
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Commands about the journal.
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuditCommand {
+    /// Look the whole journal through for any change, cut or gap; exit code 1 if there is one
+    Verify,
 }
 
 /// Options of `towline run`.

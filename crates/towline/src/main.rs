@@ -4,12 +4,15 @@
 //! codes as the help tells them. Leaves out: what the tools do (towline-engine) and what agents see (towline-mcp).
 
 mod attach;
+mod audit;
 mod check;
 mod clean;
 mod cli;
+mod config;
 mod follow;
 mod login;
 mod mcp;
+mod policy;
 mod printer;
 mod reference;
 mod run;
@@ -23,7 +26,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use towline_base::Failure;
 
-use crate::cli::{Cli, Command};
+use crate::cli::{Cli, Command, ConfigCommand, PolicyCommand};
 use crate::printer::Printer;
 
 fn main() -> ExitCode {
@@ -31,11 +34,12 @@ fn main() -> ExitCode {
         return login::askpass();
     }
     let cli = Cli::parse();
-    setup::logging();
+    let redactor = cli.common.redactor.clone();
+    setup::logging(&redactor);
     match dispatch(cli) {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
-            printer::say(&failure.to_string());
+            printer::say(&redactor.text(&failure.to_string()));
             ExitCode::from(cli::TOWLINE_FAILED)
         }
     }
@@ -47,7 +51,10 @@ fn dispatch(cli: Cli) -> Result<u8, Failure> {
         Command::Completions { shell } => Printer::bytes(&reference::completions(*shell)),
         Command::Man { subcommand } => Printer::bytes(&reference::man(subcommand.as_deref())?),
         Command::Reference { page } => Printer::bytes(reference::page(*page).as_bytes()),
-        Command::Watch(options) => watch::command(&setup::state(&cli.common)?, options),
+        Command::Config(ConfigCommand::Check { host }) => setup::check(&cli.common, host.as_deref()),
+        Command::Policy(PolicyCommand::Explain { host, tool, arguments }) => policy::explain(&cli.common, host, tool, arguments),
+        Command::Audit(options) => audit::command(&cli.common, options),
+        Command::Watch(options) => watch::command(&cli.common, options),
         Command::Transcript { what } => transcript::command(&setup::state(&cli.common)?, what),
         Command::Attach { .. }
         | Command::Auth { .. }
@@ -78,7 +85,10 @@ fn within_runtime(cli: Cli) -> Result<u8, Failure> {
                 let state = setup::state(&common)?;
                 Box::pin(attach::command(&setup::engine(&common, None)?, &state, &target)).await
             }
-            Command::Completions { .. }
+            Command::Config(_)
+            | Command::Policy(_)
+            | Command::Audit(_)
+            | Command::Completions { .. }
             | Command::Man { .. }
             | Command::Reference { .. }
             | Command::Watch(_)

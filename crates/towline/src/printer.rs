@@ -128,6 +128,11 @@ pub(crate) fn say(text: &str) {
     let _ = Stream::Stderr.write(fold(&format!("towline: {text}"), COLUMNS).as_bytes());
 }
 
+/// Writes diagnostics to stderr; what cannot be seen is written out.
+pub(crate) fn log(bytes: &[u8]) -> io::Result<()> {
+    Stream::Stderr.write(visible::to_text(bytes).0.as_bytes())
+}
+
 /// Folds lines at blanks; lines after the first are set in.
 fn fold(text: &str, columns: usize) -> String {
     let mut out = String::new();

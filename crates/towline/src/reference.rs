@@ -37,20 +37,12 @@ pub(crate) fn page(page: Page) -> String {
         Page::Tools => towline_mcp::reference::tools(),
         Page::Cli => cli(),
         Page::Errors => errors(),
-        Page::Config => CONFIG.to_owned(),
+        Page::Config => crate::config::reference(),
         Page::Env => environment(),
         Page::Events => events(),
         Page::Limits => limits(),
     }
 }
-
-const CONFIG: &str = "\
-# Settings
-
-towline has no settings file. What can be set is said by the options of its commands (see the command line's page) and by
-the environment (see its page); where both speak, the option wins. How a host is reached is said in ssh's own
-configuration, which ssh itself reads.
-";
 
 fn cli() -> String {
     let mut page = String::from("# Command line\n");

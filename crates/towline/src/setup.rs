@@ -5,18 +5,36 @@ use std::path::PathBuf;
 
 use tokio_util::sync::CancellationToken;
 use towline_base::env::{self, Variable};
-use towline_base::{Code, Failure, HostAlias, SessionName};
-use towline_engine::{Access, Action, Call, Context, Engine, Keeping, Rules, Settings, Way};
+use towline_base::redact::{Cut, Redactor};
+use towline_base::{Code, Failure, HostAlias, SessionName, visible};
+use towline_engine::{Access, Action, Call, Context, Engine, Reader, Rules, Settings, Wallet, Way};
 use towline_mcp::{Conversation, Origin};
 
 use crate::cli::Common;
+use crate::config::{self, Config};
+use crate::printer::Printer;
 use crate::transcript::{keep, record};
 
-/// Diagnostics go to stderr; what is shown is said by `TOWLINE_LOG`.
-pub(crate) fn logging() {
+/// Diagnostics go to stderr, without secrets; what is shown is said by `TOWLINE_LOG`.
+pub(crate) fn logging(redactor: &Redactor) {
+    let redactor = redactor.clone();
     let filter = text(Variable::Log).unwrap_or_else(|| "warn".to_owned());
     let filter = tracing_subscriber::EnvFilter::try_new(&filter).unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(move || Log(redactor.clone())).with_ansi(false).init();
+}
+
+/// Writes diagnostics: each comes whole, in one write.
+struct Log(Redactor);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        crate::printer::log(&self.0.bytes(bytes, Cut::NOWHERE))?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 /// The runtime of a command.
@@ -31,35 +49,89 @@ fn text(variable: Variable) -> Option<String> {
 
 /// An engine; connects to nothing yet.
 pub(crate) fn engine(common: &Common, cwd: Option<String>) -> Result<Engine, Failure> {
-    let state_dir = state(common)?;
+    let config = config(common)?;
+    let rules = config.rules.clone();
+    engine_within(common, &config, cwd, rules)
+}
+
+/// What files and environment say.
+pub(crate) fn config(common: &Common) -> Result<Config, Failure> {
+    let directory = std::env::current_dir().unwrap_or_default();
+    Config::load(common.config.as_deref(), &env::read, &directory)
+}
+
+/// `towline config check`.
+pub(crate) fn check(common: &Common, named: Option<&str>) -> Result<u8, Failure> {
+    let config = config(common)?;
+    let host = named.map(host).transpose()?;
+    let state = state_dir(common.state_dir.clone(), &config, &env::read)?;
+    let state_from = if common.state_dir.is_some() {
+        "--state-dir"
+    } else if env::read(Variable::StateDir).is_some() {
+        Variable::StateDir.name()
+    } else if config.state_dir().is_some() {
+        "the settings"
+    } else {
+        "built in"
+    };
+    let from = |variable: Variable, said: bool| match (env::read(variable), said) {
+        (Some(_), _) => variable.name(),
+        (None, true) => "the settings",
+        (None, false) => "built in",
+    };
+    let ssh_from = from(Variable::Ssh, config.ssh().is_some());
+    let tmux_from = from(Variable::Tmux, config.tmux().is_some());
+    let tmux = env::read(Variable::Tmux).map(PathBuf::from).or_else(|| config.tmux()).unwrap_or_else(|| PathBuf::from("tmux"));
+    let default = config.default_host(&env::read)?.map_or_else(|| "none".to_owned(), |host| host.to_string());
+    let general = vec![
+        ("state_dir".to_owned(), state.display().to_string(), state_from.to_owned()),
+        ("programs.ssh".to_owned(), ssh_program(&config).display().to_string(), ssh_from.to_owned()),
+        ("programs.tmux".to_owned(), tmux.display().to_string(), tmux_from.to_owned()),
+        ("default_host".to_owned(), default, config.default_host_from(&env::read).to_owned()),
+    ];
+    Printer::text(&visible::to_text(config::check(&config, host.as_ref(), general)?.as_bytes()).0)
+}
+
+/// The program to start as ssh.
+fn ssh_program(config: &Config) -> PathBuf {
+    env::read(Variable::Ssh).map(PathBuf::from).or_else(|| config.ssh()).unwrap_or_else(|| PathBuf::from("ssh"))
+}
+
+/// An engine that keeps to these rules.
+pub(crate) fn engine_within(common: &Common, config: &Config, cwd: Option<String>, rules: Rules) -> Result<Engine, Failure> {
+    let state_dir = state_dir(common.state_dir.clone(), config, &env::read)?;
+    let kept = config.transcripts(&env::read);
+    let access = Access {
+        wallet: Wallet::with_redactor(config.secrets()?, common.redactor.clone()),
+        literal_passwords: config.literal_passwords(),
+        // ssh starts this very binary where it has to ask.
+        askpass: std::env::current_exe().ok(),
+        ..Access::default()
+    };
     Ok(Engine::new(Settings {
-        ssh: env::read(Variable::Ssh).map_or_else(|| PathBuf::from("ssh"), PathBuf::from),
-        on_event: transcribed(common).then(|| keep::sink(&state_dir)),
-        recorder: transcribed(common).then(|| record::recorder(&state_dir)).flatten(),
+        ssh: ssh_program(config),
+        on_event: kept.then(|| keep::sink(&state_dir)),
+        recorder: kept.then(|| record::recorder(&state_dir, common.redactor.clone())).flatten(),
         state_dir,
         cwd,
         ssh_options: ssh_options(common)?,
-        rules: Rules::default(),
-        // ssh starts this very binary where it has to ask.
-        access: Access { askpass: std::env::current_exe().ok(), ..Access::default() },
+        rules,
+        audit: config.audit(),
+        book: config.book(),
+        access,
         reach: Way::default(),
-        keeping: Keeping::default(),
+        tmux: config.tmux(),
     }))
 }
 
 /// The directory for towline's own state.
 pub(crate) fn state(common: &Common) -> Result<PathBuf, Failure> {
-    state_dir(common.state_dir.clone(), &env::read)
-}
-
-/// Whether transcripts are kept: unless the person does not want them.
-fn transcribed(_common: &Common) -> bool {
-    env::read(Variable::Transcripts).is_none_or(|value| value != "off")
+    state_dir(common.state_dir.clone(), &config(common)?, &env::read)
 }
 
 /// The directory for towline's own state: said, or by the XDG rules.
-fn state_dir(said: Option<PathBuf>, read: &dyn Fn(Variable) -> Option<OsString>) -> Result<PathBuf, Failure> {
-    let named = said.or_else(|| read(Variable::StateDir).map(PathBuf::from));
+pub(crate) fn state_dir(said: Option<PathBuf>, config: &Config, read: &dyn Fn(Variable) -> Option<OsString>) -> Result<PathBuf, Failure> {
+    let named = said.or_else(|| read(Variable::StateDir).map(PathBuf::from)).or_else(|| config.state_dir());
     let xdg = || read(Variable::XdgState).map(PathBuf::from).filter(|dir| dir.is_absolute()).map(|dir| dir.join("towline"));
     let home = || read(Variable::Home).map(|home| PathBuf::from(home).join(".local/state/towline"));
     let found = named.or_else(xdg).or_else(home);
@@ -126,6 +198,8 @@ pub(crate) fn context_of(own_session: SessionName) -> Context {
         cancel: CancellationToken::new(),
         closing: CancellationToken::new(),
         progress: None,
+        ask: None,
+        reader: Reader::Person,
     }
 }
 
@@ -147,7 +221,7 @@ mod tests {
         for (said, variables, expected) in table {
             let read = |wanted: Variable| variables.iter().find(|(v, _)| *v == wanted).map(|(_, value)| OsString::from(value));
             let said = (!said.is_empty()).then(|| PathBuf::from(said));
-            let found = state_dir(said, &read).map_or_else(|_| "an error".to_owned(), |dir| dir.display().to_string());
+            let found = state_dir(said, &Config::default(), &read).map_or_else(|_| "an error".to_owned(), |dir| dir.display().to_string());
             assert_eq!(found, expected);
         }
     }

@@ -16,6 +16,8 @@ use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use towline_base::redact::Redactor;
+
 pub use event::{Event, FIELDS, Kind, SCHEMA};
 pub use watchers::{Watching, announce};
 pub(crate) use witness::{Rest, Witness};
@@ -74,6 +76,7 @@ pub(crate) struct Events(Arc<Inner>);
 struct Inner {
     state_dir: PathBuf,
     sink: Option<Sink>,
+    redactor: Redactor,
     queue: OnceLock<Option<SyncSender<Note>>>,
     left_out: Arc<AtomicU64>,
     calls: AtomicU64,
@@ -81,10 +84,11 @@ struct Inner {
 
 impl Events {
     /// The stream in this directory; nothing is made before the first event.
-    pub(crate) fn new(state_dir: &Path, sink: Option<Sink>) -> Self {
+    pub(crate) fn new(state_dir: &Path, sink: Option<Sink>, redactor: Redactor) -> Self {
         Self(Arc::new(Inner {
             state_dir: state_dir.to_owned(),
             sink,
+            redactor,
             queue: OnceLock::new(),
             left_out: Arc::default(),
             calls: AtomicU64::new(1),
@@ -110,7 +114,7 @@ impl Events {
     fn note(&self, note: Note) {
         let queue = self.0.queue.get_or_init(|| {
             let (sender, inbox) = sync_channel(WAITING);
-            let writer = writer::Writer::new(&self.0.state_dir, self.0.sink.clone(), self.0.left_out.clone());
+            let writer = writer::Writer::new(&self.0.state_dir, self.0.sink.clone(), self.0.left_out.clone(), self.0.redactor.clone());
             let thread = std::thread::Builder::new().name("events".to_owned()).spawn(move || writer.run(&inbox));
             thread.inspect_err(|error| tracing::debug!(%error, "the event stream has no thread")).ok().map(|_| sender)
         });
@@ -145,7 +149,7 @@ mod tests {
         use std::os::unix::fs::PermissionsExt as _;
         let directory = tempfile::tempdir().expect("a directory");
         let place = directory.path().join("state");
-        let events = Events::new(&place, None);
+        let events = Events::new(&place, None, Redactor::default());
         events.write(begin("echo a\necho \u{1b}[1m"));
         events.write(Event { took: Some(5), failed: Some(false), ..Event::new(Kind::End, "h") });
         events.flush().await;
@@ -164,7 +168,7 @@ mod tests {
         let (gate, shut) = std::sync::mpsc::channel::<()>();
         let shut = std::sync::Mutex::new(shut);
         let sink = Sink::new(move |_| drop(shut.lock().map(|shut| shut.recv())));
-        let events = Events::new(directory.path(), Some(sink));
+        let events = Events::new(directory.path(), Some(sink), Redactor::default());
         let began = std::time::Instant::now();
         for number in 0..3 * WAITING {
             events.write(begin(&number.to_string()));

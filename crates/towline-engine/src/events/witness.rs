@@ -155,7 +155,10 @@ mod tests {
         let (sender, receiver) = std::sync::mpsc::channel();
         let sender = std::sync::Mutex::new(sender);
         let sink = super::super::Sink::new(move |event| drop(sender.lock().map(|s| s.send((event.text.clone(), event.skipped)))));
-        let witness = Witness::new(Events::new(directory.path(), Some(sink)), Event::new(Kind::Begin, "h"));
+        let witness = Witness::new(
+            Events::new(directory.path(), Some(sink), towline_base::redact::Redactor::default()),
+            Event::new(Kind::Begin, "h"),
+        );
         witness.rest(&Handle::parse("bcdfgh").expect("a handle"), &Rest { excerpt, told, stderr: false });
         witness.begin("last", None);
         let mut all = Vec::new();

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::Receiver;
 
 use rustix::fs::{FlockOperation, flock};
+use towline_base::redact::{Cut, Redactor};
 use towline_base::visible;
 
 use super::event::{Event, Kind};
@@ -20,16 +21,20 @@ use super::{Note, Sink, diff, file, older_file};
 /// Size at which the stream is moved aside: what a person scrolls back is hours, not months.
 const ROTATE_BYTES: u64 = 8 * 1024 * 1024;
 
+/// Both sides of an event's text may be cut.
+const EDGES: Cut = Cut { before: true, after: true };
+
 pub(super) struct Writer {
     state_dir: PathBuf,
     sink: Option<Sink>,
     left_out: Arc<AtomicU64>,
+    redactor: Redactor,
     file: Option<File>,
 }
 
 impl Writer {
-    pub(super) fn new(state_dir: &Path, sink: Option<Sink>, left_out: Arc<AtomicU64>) -> Self {
-        Self { state_dir: state_dir.to_owned(), sink, left_out, file: None }
+    pub(super) fn new(state_dir: &Path, sink: Option<Sink>, left_out: Arc<AtomicU64>, redactor: Redactor) -> Self {
+        Self { state_dir: state_dir.to_owned(), sink, left_out, redactor, file: None }
     }
 
     /// Writes what is noted until nobody can note anything any more.
@@ -53,7 +58,10 @@ impl Writer {
     }
 
     fn write(&mut self, mut event: Event) {
-        event.text = visible::to_text(event.text.as_bytes()).0;
+        // Output comes in pieces, and other texts were cut: a part of a secret at an edge is taken out too.
+        let clean = |text: &str| String::from_utf8_lossy(&self.redactor.bytes(text.as_bytes(), EDGES)).into_owned();
+        event.text = visible::to_text(clean(&event.text).as_bytes()).0;
+        event.description = event.description.as_deref().map(clean);
         let Ok(mut line) = serde_json::to_vec(&event) else { return };
         line.push(b'\n');
         if let Err(error) = self.append(&line) {
@@ -106,7 +114,7 @@ mod tests {
         let directory = tempfile::tempdir().expect("a directory");
         let text = "x".repeat(16 * 1024);
         let write = |writer: &mut Writer, pid| writer.write(Event { text: text.clone(), pid, ..Event::new(Kind::Output, "h") });
-        let mut writers = [1, 2].map(|pid| (Writer::new(directory.path(), None, Arc::default()), pid));
+        let mut writers = [1, 2].map(|pid| (Writer::new(directory.path(), None, Arc::default(), Redactor::default()), pid));
         let count = 3 * ROTATE_BYTES / 2 / text.len() as u64;
         for _ in 0..count / 2 {
             for (writer, pid) in &mut writers {

@@ -74,7 +74,17 @@ impl Key {
     /// Whether it types a character: such keys could spell what may not be typed.
     #[must_use]
     pub fn types(&self) -> bool {
-        self.0.chars().count() == 1 || self.0 == "Space"
+        self.character().is_some()
+    }
+
+    /// The character that it types, if it types one.
+    #[must_use]
+    pub fn character(&self) -> Option<char> {
+        let mut characters = self.0.chars();
+        match (characters.next(), characters.next()) {
+            (Some(one), None) => Some(one),
+            (_, _) => (self.0 == "Space").then_some(' '),
+        }
     }
 }
 

@@ -66,8 +66,12 @@ struct Open {
 }
 
 impl Terminals {
-    pub(crate) fn new(state_dir: &Path, recorder: Option<Recorder>) -> Self {
-        Self { tmux: Tmux::new(TmuxSettings::from_environment(state_dir)), taps: Taps::new(recorder), state_dir: state_dir.to_owned() }
+    pub(crate) fn new(state_dir: &Path, program: Option<&Path>, recorder: Option<Recorder>) -> Self {
+        Self {
+            tmux: Tmux::new(TmuxSettings::from_environment(state_dir, program)),
+            taps: Taps::new(recorder),
+            state_dir: state_dir.to_owned(),
+        }
     }
 
     pub(crate) async fn close(&self) {

@@ -4,6 +4,7 @@ mod bash;
 mod ends;
 mod link;
 mod rig;
+mod rules;
 mod sessions;
 mod several;
 mod terminals;

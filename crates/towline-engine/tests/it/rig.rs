@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 use towline_base::{Failure, HostAlias, SessionName};
 use towline_engine::action::{Bash, OnTimeout, Place, Stderr};
 use towline_engine::answer::Execution;
-use towline_engine::{Action, Answer, Body, Call, Context, Engine, Settings, Way};
+use towline_engine::{Action, Answer, Body, Call, Context, Engine, Settings};
 use towline_testkit::{Lab, LabOptions};
 
 pub(crate) struct Rig {
@@ -21,6 +21,8 @@ pub(crate) fn context() -> Context {
         cancel: CancellationToken::new(),
         closing: CancellationToken::new(),
         progress: None,
+        ask: None,
+        reader: towline_engine::Reader::Agent,
     }
 }
 
@@ -60,18 +62,8 @@ impl Rig {
     }
 
     pub(crate) fn settings(lab: &Lab) -> Settings {
-        Settings {
-            ssh: "ssh".into(),
-            state_dir: lab.state_dir(),
-            cwd: None,
-            ssh_options: vec!["-F".to_owned(), lab.ssh_config().to_string_lossy().into_owned()],
-            rules: towline_engine::Rules::default(),
-            access: towline_engine::Access::default(),
-            reach: Way::Ssh,
-            on_event: None,
-            recorder: None,
-            keeping: towline_engine::Keeping::default(),
-        }
+        let ssh_options = vec!["-F".to_owned(), lab.ssh_config().to_string_lossy().into_owned()];
+        Settings { ssh_options, ..Settings::new("ssh", lab.state_dir()) }
     }
 
     pub(crate) fn call(action: Action) -> Call {

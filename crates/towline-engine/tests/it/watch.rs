@@ -6,7 +6,7 @@ use std::time::Duration;
 use towline_engine::action::{Bash, Connect, Edit, OnTimeout, Place, ReadWindow, Replacement, Stderr, Write};
 use towline_engine::answer::State;
 use towline_engine::events::{Event, Kind, announce, file};
-use towline_engine::{Action, Reach, Rules};
+use towline_engine::{Action, Rules};
 use towline_testkit::eventually_async;
 
 use crate::rig::{Rig, bash, context, execution};
@@ -155,7 +155,7 @@ async fn a_refusal_and_a_label_are_told() {
     eventually_async(SOON, || async { labels().len() == 2 }).await;
     assert_eq!(labels(), [Some("builds".to_owned()), Some("builds".to_owned())]);
     let mut settings = Rig::settings(&rig.lab);
-    settings.rules = Rules { reach: Reach::ReadOnly };
+    settings.rules = Rules::default().read_only("--read-only");
     let careful = towline_engine::Engine::new(settings);
     let command = Bash { on_timeout: OnTimeout::Kill, ..bash("touch f") };
     careful.perform(Rig::call(Action::Bash(command)), context()).await.expect_err("is refused");

@@ -11,7 +11,7 @@ use crate::stand_in::{Client, Scripted, settings};
 fn call(tool: &str, arguments: &Value) -> Result<towline_engine::Call, String> {
     let all = Selection::all();
     let tool = all.find(tool).map_err(|failure| failure.to_string())?;
-    tool.call(arguments.as_object().cloned().unwrap_or_default(), None).map_err(|failure| failure.to_string())
+    tool.call(arguments.as_object().cloned().unwrap_or_default(), None, None).map_err(|failure| failure.to_string())
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may stop where it stands, in its helpers too")]
 
+mod asking;
 mod bad_input;
 mod calls;
 mod lifecycle;

@@ -9,7 +9,7 @@ use tokio::sync::{Notify, Semaphore, oneshot};
 use tokio::task::JoinHandle;
 use towline_base::{Code, Failure, Handle, HostAlias};
 use towline_engine::answer::{Body, Excerpt, Execution, State};
-use towline_engine::{Action, Answer, Call, Context, Progress};
+use towline_engine::{Action, Answer, Ask, Call, Context, Progress};
 use towline_mcp::{Conversation, Ending, Selection, Server, Settings, Work};
 
 /// Longest that a test waits for anything.
@@ -82,6 +82,12 @@ impl Scripted {
                 }
                 Ok(done("", State::Exited(0)))
             }
+            "ask" | "ask again" => {
+                let Some(asker) = &context.ask else { return Ok(done("nobody can be asked", State::Exited(0))) };
+                let about = "Bash on h has to be confirmed (a rule)".to_owned();
+                let reply = asker(Ask { about, what: "rm \u{1b}[2J x".to_owned() }).await;
+                Ok(done(&format!("{reply:?}"), State::Exited(0)))
+            }
             "fail" => Err(Failure::new(Code::Refused, "nobody listens on port 22")),
             "native" => Err(Failure::new(Code::NotFound, "File does not exist.").hint("")),
             other => Ok(done(other, State::Exited(0))),
@@ -117,6 +123,7 @@ impl Work for Scripted {
 pub(crate) fn settings(set: &str, host: Option<&str>) -> Settings {
     Settings {
         host: host.map(|name| HostAlias::parse(name).unwrap()),
+        default_host: None,
         tools: Selection::parse(set).unwrap(),
         conversation: Conversation::default(),
     }

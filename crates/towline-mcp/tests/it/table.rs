@@ -83,7 +83,7 @@ fn the_reference_page_names_every_parameter() {
     let page = towline_mcp::reference::tools();
     for tool in tools::ALL {
         assert!(page.contains(&format!("## {}\n", tool.name)));
-        for name in tool.schema(false)["properties"].as_object().unwrap().keys() {
+        for name in tool.schema(towline_mcp::HostParameter::Required)["properties"].as_object().unwrap().keys() {
             assert!(page.contains(&format!("| `{name}`")), "{}: {name}", tool.name);
         }
     }

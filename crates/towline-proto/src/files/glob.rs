@@ -58,11 +58,23 @@ impl GlobSearch {
         Ok(Self { root, base, prefix, filter, hints, version_control })
     }
 
+    /// The directory below which files are looked for: the search reads nothing elsewhere, and follows no link below it.
+    #[must_use]
+    pub fn place(&self) -> String {
+        let root = if self.root.is_empty() { "." } else { &self.root };
+        std::iter::once(root).chain(self.begins()).collect::<Vec<_>>().join("/")
+    }
+
+    /// The directories that the pattern begins with.
+    fn begins(&self) -> impl Iterator<Item = &str> {
+        // The pattern's own literal beginning was taken off already; what the hints found below it is a host's matter too.
+        [self.base.as_str(), self.hints.base.as_str()].into_iter().filter(|part| !part.is_empty())
+    }
+
     /// The request.
     #[must_use]
     pub fn call(&self) -> ToolCall {
-        // The pattern's own literal beginning was taken off already; what the hints found below it is a host's matter too.
-        let base = [self.base.as_str(), self.hints.base.as_str()].iter().filter(|part| !part.is_empty()).copied().collect::<Vec<_>>();
+        let base = self.begins().collect::<Vec<_>>();
         let depth = self.hints.depth.map_or(0, |depth| depth);
         let mut args: Vec<Vec<u8>> = vec![
             self.root.clone().into_bytes(),

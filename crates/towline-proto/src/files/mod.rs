@@ -9,6 +9,7 @@ pub mod hash;
 pub mod list;
 pub mod meta;
 pub mod read;
+pub mod real;
 pub mod search;
 pub mod splice;
 pub mod stat;
@@ -141,6 +142,7 @@ pub const PROGRAMS: &[(&str, &str)] = &[
     ("splice", splice::PROGRAM),
     ("stat", stat::PROGRAM),
     ("list", list::PROGRAM),
+    ("real", real::PROGRAM),
     ("shared_search", search::PROGRAM),
     ("shared_grep", grep::PLAIN_PROGRAM),
     ("glob", glob::PROGRAM),
@@ -181,6 +183,7 @@ mod tests {
                 let _ = splice::parse(status, body);
                 let _ = stat::parse(status, body);
                 let _ = list::parse(status, body);
+                let _ = real::parse(status, body);
             }
         }
 
@@ -196,6 +199,7 @@ mod tests {
             let _ = splice::parse(0, &body);
             let _ = stat::parse(0, &body);
             let _ = list::parse(0, &body);
+            let _ = real::parse(0, &body);
         }
     }
 }

@@ -7,7 +7,7 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 
 use towline_proto::files::meta::Kind;
-use towline_proto::files::{list, stat};
+use towline_proto::files::{list, real, stat};
 
 use crate::harness::{Host, World, as_nobody, hostile_names, hosts, open_directory};
 
@@ -186,5 +186,62 @@ fn an_empty_directory_is_empty() {
             let reply = list_of(&host, directory.path(), ".", hidden, 10);
             assert_eq!((reply.total, reply.entries), (0, Vec::new()), "{}", host.name());
         }
+    }
+}
+
+#[test]
+fn a_path_leads_where_its_links_say_also_where_nothing_is_yet() {
+    for host in hosts() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path().canonicalize().unwrap();
+        fs::create_dir_all(root.join("in/deep")).unwrap();
+        fs::create_dir(root.join("out")).unwrap();
+        fs::write(root.join("in/file"), "x").unwrap();
+        symlink("../out", root.join("in/link")).unwrap();
+        symlink(root.join("out/none"), root.join("in/dangling")).unwrap();
+        symlink("../nowhere/at/all", root.join("in/lost")).unwrap();
+        symlink("loop", root.join("in/loop")).unwrap();
+        let table = [
+            ("in/file", Ok("in/file")),
+            ("./in//deep/../file", Ok("in/file")),
+            ("in/deep", Ok("in/deep")),
+            ("in/deep/", Ok("in/deep")),
+            (".", Ok("")),
+            ("in/new", Ok("in/new")),
+            ("in/a/b/c", Ok("in/a/b/c")),
+            ("in/a//b/", Ok("in/a/b")),
+            ("in/link/x", Ok("out/x")),
+            ("in/link/a/b", Ok("out/a/b")),
+            ("in/link/../in/file", Ok("in/file")),
+            ("in/dangling", Ok("out/none")),
+            ("in/dangling/x", Ok("out/none/x")),
+            ("in/lost", Ok("nowhere/at/all")),
+            ("in/lost/x", Ok("nowhere/at/all/x")),
+            ("in/new/../../out", Err("enoent")),
+            ("in/new/.", Err("enoent")),
+            ("in/file/x", Err("enotdir")),
+            ("in/loop", Err("eloop")),
+            ("", Err("enoent")),
+        ];
+        let relative: Vec<Vec<u8>> = table.iter().map(|(path, _)| path.as_bytes().to_vec()).collect();
+        let absolute: Vec<Vec<u8>> = table
+            .iter()
+            .map(|(path, _)| if path.is_empty() { Vec::new() } else { format!("{}/{path}", root.display()).into_bytes() })
+            .collect();
+        for paths in [relative, absolute] {
+            let reply = host.call(&root, &real::call(&paths));
+            let found = real::parse(reply.status, &reply.body).unwrap_or_else(|error| panic!("{}: {error:?}", host.name()));
+            assert_eq!(found.len(), table.len(), "{}", host.name());
+            for ((path, expected), found) in table.iter().zip(found) {
+                let expected = expected.map_err(str::to_owned).map(|path| {
+                    let full = root.join(path);
+                    full.to_string_lossy().trim_end_matches('/').as_bytes().to_vec()
+                });
+                assert_eq!(found, expected, "{} {path}", host.name());
+            }
+        }
+        let reply = host.call(&root, &real::call(&[b"/".to_vec(), b"/none/x".to_vec(), b"//".to_vec()]));
+        let found = real::parse(reply.status, &reply.body).unwrap();
+        assert_eq!(found, [Ok(b"/".to_vec()), Ok(b"/none/x".to_vec()), Ok(b"/".to_vec())], "{}", host.name());
     }
 }

@@ -11,7 +11,6 @@ use towline_base::env::Variable;
 use towline_base::{Code, limits};
 
 use super::{SshTransport, Wish};
-use crate::access::HostAccess;
 use crate::argv::{self, Asking, Basis};
 use crate::askpass::{Asker, Desk};
 use crate::channel::{Channel, Route};
@@ -137,12 +136,7 @@ impl SshTransport {
         let (user, host) = wish.resolved.account();
         let asker = Asker {
             wallet: settings.access.wallet.clone(),
-            // Secrets are for the account that the configuration means, not for one that an agent names.
-            access: if wish.destination.options().user.is_none() {
-                settings.access.of(wish.destination.host())
-            } else {
-                HostAccess::default()
-            },
+            access: self.access_to(wish.destination),
             user,
             host,
             literal: self.memory().literal.get(wish.destination).cloned(),

@@ -53,11 +53,12 @@ pub struct TmuxSettings {
 }
 
 impl TmuxSettings {
-    /// The program and the runtime directory that the environment names.
+    /// The program and the runtime directory that the environment names; this program where it names none.
     #[must_use]
-    pub fn from_environment(state_dir: impl Into<PathBuf>) -> Self {
+    pub fn from_environment(state_dir: impl Into<PathBuf>, program: Option<&Path>) -> Self {
+        let said = env::read(Variable::Tmux).map(PathBuf::from).or_else(|| program.map(Path::to_owned));
         Self {
-            program: env::read(Variable::Tmux).map_or_else(|| "tmux".into(), PathBuf::from),
+            program: said.unwrap_or_else(|| "tmux".into()),
             state_dir: state_dir.into(),
             runtime_dir: env::read(Variable::XdgRuntime).map(PathBuf::from).or_else(sockets::usual_runtime_dir),
         }

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::{FlockOperation, flock};
 use serde_json::json;
+use towline_base::redact::{Cut, Redactor};
 use towline_base::{clock, limits};
 use towline_engine::terminals::{Piece, Recorder, What};
 
@@ -31,6 +32,9 @@ const TAIL: usize = 16 * 1024;
 const AGAIN: Duration = Duration::from_secs(2);
 /// How long the end of towline waits for what is still to be written.
 const FLUSH: Duration = Duration::from_millis(300);
+
+/// What a program puts out comes in pieces: a secret may lie over two of them.
+const EDGES: Cut = Cut { before: true, after: true };
 
 /// Something to be written.
 struct Job {
@@ -68,10 +72,14 @@ struct Writer {
     thread: Option<JoinHandle<()>>,
 }
 
-/// A recorder that keeps the recordings of this state directory.
-pub(crate) fn recorder(state_dir: &Path) -> Option<Recorder> {
+/// A recorder that keeps the recordings of this state directory, without the secrets that are known.
+pub(crate) fn recorder(state_dir: &Path, redactor: Redactor) -> Option<Recorder> {
     let writer = Writer::start(place::directory(state_dir)).ok()?;
-    Some(Recorder::new(move |piece| writer.take(piece)))
+    Some(Recorder::new(move |piece| match piece.what {
+        What::Screen(bytes) => writer.take(&Piece { what: What::Screen(&redactor.bytes(bytes, EDGES)), ..*piece }),
+        What::Output(bytes) => writer.take(&Piece { what: What::Output(&redactor.bytes(bytes, EDGES)), ..*piece }),
+        What::Size => writer.take(piece),
+    }))
 }
 
 impl Writer {

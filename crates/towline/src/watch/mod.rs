@@ -18,7 +18,7 @@ use towline_base::{Code, Failure, HostAlias, clock};
 use towline_engine::events::{self, Event};
 use towline_engine::{become_command, calls_window};
 
-use crate::cli::Watch;
+use crate::cli::{Common, Watch};
 use crate::printer::Printer;
 use crate::setup;
 use render::Renderer;
@@ -28,10 +28,12 @@ use stream::Stream;
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// Shows the stream until the reader goes, or to its end with `--no-follow`.
-pub(crate) fn command(state_dir: &Path, options: &Watch) -> Result<u8, Failure> {
+pub(crate) fn command(common: &Common, options: &Watch) -> Result<u8, Failure> {
+    let config = setup::config(common)?;
+    let state_dir = &setup::state_dir(common.state_dir.clone(), &config, &env::read)?;
     let host = options.host.as_deref().map(setup::host).transpose()?;
     if let (Some(host), true) = (&host, options.tmux) {
-        return in_tmux(state_dir, host);
+        return in_tmux(state_dir, config.tmux().as_deref(), host);
     }
     let host = host.map(|host| host.to_string());
     let since = since(&options.since)?.map_or(0, |ago| now().saturating_sub(ago));
@@ -53,12 +55,12 @@ pub(crate) fn command(state_dir: &Path, options: &Watch) -> Result<u8, Failure> 
 }
 
 /// Opens the host's window of calls and attaches to it; without a terminal, prints how to.
-fn in_tmux(state_dir: &Path, host: &HostAlias) -> Result<u8, Failure> {
+fn in_tmux(state_dir: &Path, tmux: Option<&Path>, host: &HostAlias) -> Result<u8, Failure> {
     let own = std::env::current_exe().map_err(|error| local(&error))?;
     let words = ["--state-dir".into(), state_dir.into(), "watch".into(), host.as_str().into()];
     let command: Vec<OsString> = std::iter::once(own.into_os_string()).chain(words).collect();
     let size = ratatui::crossterm::terminal::size().ok().filter(|(columns, rows)| *columns > 1 && *rows > 1).unwrap_or((80, 24));
-    let attach = setup::runtime()?.block_on(calls_window(state_dir, host, size, &command))?;
+    let attach = setup::runtime()?.block_on(calls_window(state_dir, tmux, host, size, &command))?;
     if std::io::stdout().is_terminal() && std::io::stdin().is_terminal() {
         return Err(become_command(&attach));
     }

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 
 use serde_json::{Map, Value, json};
-use towline_mcp::tools;
+use towline_mcp::{HostParameter, tools};
 use towline_testkit::{Lab, LabOptions, SshdOptions};
 
 /// Words that end in a file named `pwned`, should anybody run them.
@@ -169,7 +169,7 @@ fn no_word_of_any_parameter_of_any_tool_is_run() {
     let mut server = Server::start(&lab);
     let mut tried = 0;
     for tool in tools::ALL {
-        let schema = tool.schema(false);
+        let schema = tool.schema(HostParameter::Required);
         let mut given = plain(tool.name);
         if schema["properties"].get("host").is_some() {
             given["host"] = json!("lab");

@@ -7,9 +7,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use towline_base::{Code, Failure, HostAlias, SecretName, SecretSource, SessionName};
 use towline_engine::action::{Bash, Connect, OnTimeout, Place, ReadWindow, Stderr, Write};
-use towline_engine::{
-    Access, Action, AgentForwarding, Answer, Body, Call, Context, Engine, HostAccess, Keeping, Rules, Settings, Wallet, Way,
-};
+use towline_engine::{Access, Action, AgentForwarding, Answer, Body, Call, Context, Engine, HostAccess, Reader, Settings, Wallet};
 use towline_testkit::{Lab, LabOptions, SshdOptions, Stage, process, stage};
 
 const PASSPHRASE: &str = "open-sesame-please";
@@ -21,6 +19,8 @@ fn context() -> Context {
         cancel: CancellationToken::new(),
         closing: CancellationToken::new(),
         progress: None,
+        ask: None,
+        reader: Reader::Agent,
     }
 }
 
@@ -41,18 +41,8 @@ fn engine(lab: &Lab, secrets: &[(&str, &str)], give: impl FnOnce(&mut HostAccess
         askpass: Some(env!("CARGO_BIN_EXE_towline").into()),
         ..Access::default()
     };
-    Engine::new(Settings {
-        ssh: "ssh".into(),
-        state_dir: lab.state_dir(),
-        cwd: None,
-        ssh_options: vec!["-F".to_owned(), lab.ssh_config().to_string_lossy().into_owned()],
-        rules: Rules::default(),
-        access,
-        keeping: Keeping::default(),
-        reach: Way::Ssh,
-        on_event: None,
-        recorder: None,
-    })
+    let ssh_options = vec!["-F".to_owned(), lab.ssh_config().to_string_lossy().into_owned()];
+    Engine::new(Settings { ssh_options, access, ..Settings::new("ssh", lab.state_dir()) })
 }
 
 fn name(text: &str) -> SecretName {

@@ -7,5 +7,6 @@ mod login;
 mod process;
 pub(crate) mod run;
 mod server;
+mod settings;
 mod watch;
 mod words;

@@ -1,0 +1,118 @@
+//! `towline audit`: what was done, and whether the journal of it is whole.
+
+use std::fmt::Write as _;
+
+use towline_base::{Code, Failure, clock, env, visible};
+use towline_engine::audit::{self, Entry, Filter};
+
+use crate::cli::{Audit, AuditCommand, Common, FOUND_WRONG};
+use crate::printer::Printer;
+use crate::setup;
+
+/// `towline audit`.
+pub(crate) fn command(common: &Common, options: &Audit) -> Result<u8, Failure> {
+    let config = setup::config(common)?;
+    let state = setup::state_dir(common.state_dir.clone(), &config, &env::read)?;
+    let unread = |error: std::io::Error| Failure::new(Code::Local, format!("{}: {error}", audit::directory(&state).display()));
+    match &options.command {
+        Some(AuditCommand::Verify) => {
+            let verdict = audit::verify(&state).map_err(unread)?;
+            let whole = verdict.wrong.is_empty();
+            print(&verified(&verdict)).map(|_| if whole { 0 } else { FOUND_WRONG })
+        }
+        None => {
+            let since = options.since.map(|hours| millis().saturating_sub(hours.saturating_mul(3_600_000)));
+            let filter = Filter {
+                host: options.host.clone(),
+                tool: options.tool.clone(),
+                session: options.session.clone(),
+                client: options.client.clone(),
+                since,
+                failed: options.failed,
+            };
+            let entries = audit::entries(&state, &filter, options.limit).map_err(unread)?;
+            let line = if options.json { json } else { shown };
+            if entries.is_empty() { Ok(0) } else { print(&entries.iter().map(line).collect::<String>()) }
+        }
+    }
+}
+
+fn millis() -> u64 {
+    u64::try_from(clock::unix().as_millis()).unwrap_or(u64::MAX)
+}
+
+fn print(text: &str) -> Result<u8, Failure> {
+    Printer::text(&visible::to_text(text.as_bytes()).0)
+}
+
+fn verified(verdict: &audit::Verdict) -> String {
+    let mut text = String::new();
+    for wrong in &verdict.wrong {
+        let _ = writeln!(text, "wrong: {wrong}");
+    }
+    for note in &verdict.notes {
+        let _ = writeln!(text, "note: {note}");
+    }
+    match (&verdict.last, verdict.wrong.is_empty()) {
+        (None, true) => text.push_str("nothing was written yet\n"),
+        (None, false) => {}
+        (Some((n, hash)), whole) => {
+            let word = if whole { "whole" } else { "not whole" };
+            let _ = writeln!(text, "{word}: {} records, the last is {n} with the hash {hash}", verdict.records);
+        }
+    }
+    text
+}
+
+/// One line for people.
+fn shown(entry: &Entry) -> String {
+    let begin = &entry.begin;
+    let what = ["command", "file_path", "pattern", "path", "id", "paths", "files"].iter().find_map(|key| begin.arguments.get(*key));
+    let what = what.map_or_else(String::new, |what| what.as_str().map_or_else(|| what.to_string(), str::to_owned));
+    let what: String = what.lines().next().unwrap_or_default().chars().take(100).collect();
+    let came = match (&entry.end, begin.decision.as_str()) {
+        (_, "refused") => format!("refused ({})", begin.rule),
+        (Some(end), decision) => format!("{}{}, {} ms", if decision == "confirmed" { "confirmed, " } else { "" }, end.outcome, end.took),
+        (None, _) => "no outcome was written".to_owned(),
+    };
+    let host = if begin.host.is_empty() { "-" } else { &begin.host };
+    format!("{} {} {host} {} {} {what} \u{2192} {came} [{}]\n", entry.n, time(entry.at), begin.session, begin.tool, begin.client)
+}
+
+fn json(entry: &Entry) -> String {
+    let line = serde_json::json!({"n": entry.n, "at": entry.at, "pid": entry.pid, "begin": entry.begin, "end": entry.end});
+    format!("{line}\n")
+}
+
+/// A time as `2026-11-27T10:15:24Z`.
+fn time(at: u64) -> String {
+    let seconds = at / 1000;
+    let (days, rest) = (seconds / 86_400, seconds % 86_400);
+    // Days since 0000-03-01, in eras of 400 years (Howard Hinnant's civil_from_days).
+    let shifted = days + 719_468;
+    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month = (5 * day_of_year + 2) / 153;
+    let (day, month) = (day_of_year - (153 * month + 2) / 5 + 1, if month < 10 { month + 3 } else { month - 9 });
+    let year = year_of_era + era * 400 + u64::from(month <= 2);
+    format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", rest / 3600, rest % 3600 / 60, rest % 60)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_shown_as_people_write_them() {
+        for (at, shown) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (951_782_400_000, "2000-02-29T00:00:00Z"),
+            (1_795_774_524_999, "2026-11-27T10:15:24Z"),
+            (1_709_251_199_000, "2024-02-29T23:59:59Z"),
+            (4_107_542_400_000, "2100-03-01T00:00:00Z"),
+        ] {
+            assert_eq!(time(at), shown);
+        }
+    }
+}
