@@ -107,7 +107,10 @@ pub(crate) fn of_action(action: &Action) -> String {
         Action::Read(window) => window.file_path.clone(),
         Action::MultiRead(windows) => windows.iter().map(|window| window.file_path.as_str()).collect::<Vec<_>>().join(" "),
         Action::Write(write) => format!("{} ({} bytes)", write.file_path, write.content.len()),
-        Action::Edit(edit) => format!("{} ({} edits)", edit.file_path, edit.edits.len()),
+        Action::Edit(edit) => match edit.edits.len() {
+            1 => edit.file_path.clone(),
+            edits => format!("{} ({edits} edits)", edit.file_path),
+        },
         Action::Stat(paths) => paths.join(" "),
         Action::List(list) => list.path.clone().unwrap_or_default(),
         Action::Glob(glob) => glob.pattern.clone(),

@@ -160,6 +160,38 @@ async fn a_shell_tells_its_commands_statuses_and_keeps_its_own_prompt() {
     assert_eq!(gone.code, Code::Unknown);
 }
 
+/// A terminal of a host whose login shell is another: the user's own startup file is read, and statuses are told.
+async fn a_login_shell_tells_its_statuses(shell: &str, file: &str, startup: &str) {
+    let sshd = SshdOptions { login_shell: vec![format!("/usr/bin/{shell}")], ..SshdOptions::default() };
+    let desk = Desk::with(LabOptions { sshd, ..LabOptions::default() });
+    let startup_file = desk.rig.lab.sshd.home().join(file);
+    std::fs::create_dir_all(startup_file.parent().expect("a directory")).expect("it is made");
+    std::fs::write(startup_file, startup).expect("a file can be written");
+    desk.rig.run("true").await;
+    let opened = desk.open("t", None).await;
+    assert_eq!(opened.why, Some(Why::Prompt), "{shell}: {}", text(&opened));
+    for (command, status) in [("sh -c 'exit 3'", 3), ("echo $GREETING", 0), ("false", 1)] {
+        let terminal = desk.send("t", command, TerminalWait::Prompt).await;
+        let shown = text(&terminal);
+        assert_eq!((terminal.why, terminal.status), (Some(Why::Prompt), Some(status)), "{shell}, {command}: {shown}");
+        assert!(!command.contains("GREETING") || shown.contains("hello of the user"), "{shell}: {shown}");
+    }
+    let end = view(desk.perform(sending("t", "exit 7", &[], true, TerminalWait::Prompt)).await.expect("it sends"));
+    assert_eq!((end.why, &end.ended), (Some(Why::Ended), &Some(Ended::Exited(7))), "{shell}: {}", text(&end));
+    let left: Vec<_> = std::fs::read_dir(desk.rig.lab.sshd.home()).expect("a directory").flatten().map(|entry| entry.file_name()).collect();
+    assert!(!left.iter().any(|name| name.to_string_lossy().contains("history")), "{shell}: {left:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn zsh_tells_its_commands_statuses() {
+    a_login_shell_tells_its_statuses("zsh", ".zshrc", "GREETING='hello of the user'\nPROMPT='%% '\n").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fish_tells_its_commands_statuses() {
+    a_login_shell_tells_its_statuses("fish", ".config/fish/config.fish", "set GREETING 'hello of the user'\n").await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pattern_never_matches_the_echo_nor_older_text() {
     let desk = Desk::connected().await;

@@ -86,7 +86,7 @@ fn a_call_that_looks_is_one_line_and_a_change_shows_its_diff() {
     let events = [
         look(Kind::Begin, 1, "Read", "/srv/app/main.rs"),
         Event { tool: "Read".into(), ..end(1, "120 lines", None) },
-        Event { label: Some("builds".into()), ..look(Kind::Begin, 2, "Edit", "/srv/app/main.rs (1 edits)") },
+        Event { label: Some("builds".into()), ..look(Kind::Begin, 2, "Edit", "/srv/app/main.rs (2 edits)") },
         Event { skipped: 3, ..look(Kind::Diff, 2, "Edit", "@@ -1,2 +1,2 @@\n a\n-b\n+c\n") },
         Event { tool: "Edit".into(), ..end(2, "1 place replaced · 20 bytes · /srv/app/main.rs", None) },
         look(Kind::Begin, 3, "Write", "/etc/passwd (3 bytes)"),
@@ -97,7 +97,7 @@ fn a_call_that_looks_is_one_line_and_a_change_shows_its_diff() {
     ];
     insta::assert_snapshot!(shown(Some(80), &events), @r"
     12:00:01 prod c-1a2b3c4d  Read  /srv/app/main.rs  → 120 lines · 1.2 s
-    12:00:02 prod builds  Edit  /srv/app/main.rs (1 edits)
+    12:00:02 prod builds  Edit  /srv/app/main.rs (2 edits)
              @@ -1,2 +1,2 @@
               a
              -b
