@@ -54,12 +54,12 @@ pub(super) fn flood(binary: &Path, _effort: Effort) -> Outcome<Vec<Figure>> {
     ])
 }
 
-fn megabytes(kilobytes: u64) -> String {
+pub(super) fn megabytes(kilobytes: u64) -> String {
     format!("{}.{} MB", kilobytes / 1024, kilobytes % 1024 * 10 / 1024)
 }
 
 /// A line of a process's status, in units of 1,024 bytes.
-fn kilobytes(pid: u32, name: &str) -> Outcome<u64> {
+pub(super) fn kilobytes(pid: u32, name: &str) -> Outcome<u64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status"))
         .map_err(|error| Trouble(format!("memory can be measured where /proc is only: {error}")))?;
     field(&status, name).ok_or_else(|| Trouble(format!("/proc/{pid}/status has no {name}")))

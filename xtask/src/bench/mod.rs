@@ -11,6 +11,7 @@ mod link;
 mod memory;
 mod statistics;
 mod table;
+mod terminals;
 mod tools;
 mod watch;
 
@@ -52,6 +53,8 @@ const PARTS: &[(&str, Part)] = &[
     ("memory", memory::after_many_calls),
     ("flood", memory::flood),
     ("watch", watch::view),
+    ("watched flood", watch::flood),
+    ("terminal", terminals::terminal),
     ("list", figures::list),
     ("recovery", link::recovery),
     ("frozen", link::frozen),

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::bed::{self, Bed, Effort};
 use super::client::ms;
+use super::memory::{kilobytes, megabytes};
 use super::statistics::{median, percentile};
 use super::table::Figure;
 use crate::run::{Outcome, Trouble};
@@ -51,7 +52,7 @@ impl Drop for View {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the host is this machine: its clock and ours are one")]
-fn now() -> Duration {
+pub(super) fn now() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
@@ -111,4 +112,36 @@ fn latency(bed: &Bed, binary: &Path, server: &mut super::client::Server, rtt: u3
         format!("<= {limit:.0} ms"),
         worst <= limit,
     ))
+}
+
+/// A command that prints faster than anybody reads, with the view closed and open.
+pub(super) fn flood(binary: &Path, effort: Effort) -> Outcome<Vec<Figure>> {
+    let bed = Bed::new(binary)?;
+    let mut server = bed.warm()?;
+    let bytes = effort.calls(300_000_000, 60_000_000);
+    let command = format!("yes 0123456789abcdef | head -c {bytes}");
+    let closed = server.call("Bash", bed::bash(&command))?.ms;
+    let view = View::open(&bed, binary)?;
+    let open = server.call("Bash", bed::bash(&command))?.ms;
+    let (mut shown, mut skipped) = (0, 0);
+    loop {
+        let (_, event) = view.next()?;
+        shown += event["text"].as_str().filter(|_| event["kind"] == "output").map_or(0, str::len);
+        skipped += event["skipped"].as_u64().unwrap_or(0);
+        if event["kind"] == "end" {
+            break;
+        }
+    }
+    let memory = kilobytes(view.child.id(), "VmHWM")?;
+    let limit = closed * 1.15 + 50.0;
+    Ok(vec![
+        Figure::new(
+            format!("a command that prints {} MB, a view open", bytes / 1_000_000),
+            format!("{open:.0} ms"),
+            format!("<= {limit:.0} ms: {closed:.0} closed + 15 % + 50"),
+            open <= limit,
+        ),
+        Figure::new("most memory of the view", megabytes(memory), "<= 16 MB", memory <= 16 * 1024),
+        Figure::new("bytes shown and bytes left out", format!("{shown} + {skipped}"), "what is left out is told", skipped > 0),
+    ])
 }

@@ -7,7 +7,7 @@ mod draw;
 mod state;
 
 use std::io::IsTerminal as _;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ratatui::crossterm::event::{self, Event as Input, KeyCode, KeyEventKind, KeyModifiers};
 use towline_base::env::{self, Variable};
@@ -20,6 +20,8 @@ use state::{Key, State};
 
 /// How long keys are waited for before the stream is looked at again.
 const PAUSE: Duration = Duration::from_millis(30);
+/// How often the screen is drawn where nothing came: what is told of the time stays true.
+const REDRAW: Duration = Duration::from_millis(500);
 
 /// Shows the view until it is left.
 pub(super) fn run(mut stream: Stream, wanted: &dyn Fn(&Event) -> bool) -> Result<u8, Failure> {
@@ -29,8 +31,9 @@ pub(super) fn run(mut stream: Stream, wanted: &dyn Fn(&Event) -> bool) -> Result
     let coloured = env::read(Variable::NoColor).is_none();
     let mut state = State::new(time_of_day);
     let mut terminal = ratatui::try_init().map_err(|error| local(&error))?;
+    let mut drawn = None;
     let ended = loop {
-        match turn(&mut stream, &mut state, &mut terminal, wanted, coloured) {
+        match turn(&mut stream, &mut state, (&mut terminal, &mut drawn), wanted, coloured) {
             Ok(true) => {}
             Ok(false) => break Ok(0),
             Err(error) => break Err(local(&error)),
@@ -43,7 +46,7 @@ pub(super) fn run(mut stream: Stream, wanted: &dyn Fn(&Event) -> bool) -> Result
 fn turn(
     stream: &mut Stream,
     state: &mut State,
-    terminal: &mut ratatui::DefaultTerminal,
+    (terminal, drawn): (&mut ratatui::DefaultTerminal, &mut Option<Instant>),
     wanted: &dyn Fn(&Event) -> bool,
     coloured: bool,
 ) -> std::io::Result<bool> {
@@ -51,13 +54,21 @@ fn turn(
     while !events.is_empty() {
         for event in events.iter().filter(|event| wanted(event)) {
             state.event(event);
+            *drawn = None;
         }
         events = stream.read()?;
     }
-    state.tick(now());
-    terminal.draw(|frame| draw::draw(frame, state, coloured))?;
-    if event::poll(PAUSE)?
-        && let Input::Key(pressed) = event::read()?
+    if drawn.is_none_or(|at| at.elapsed() >= REDRAW) {
+        state.tick(now());
+        terminal.draw(|frame| draw::draw(frame, state, coloured))?;
+        *drawn = Some(Instant::now());
+    }
+    if !event::poll(PAUSE)? {
+        return Ok(true);
+    }
+    // A key, or another size.
+    *drawn = None;
+    if let Input::Key(pressed) = event::read()?
         && pressed.kind == KeyEventKind::Press
         && let Some(key) = key(pressed.code, pressed.modifiers)
     {
