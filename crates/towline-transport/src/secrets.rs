@@ -78,6 +78,19 @@ impl Wallet {
         Ok(secret)
     }
 
+    /// Learns the secrets that can be had at once and without asking anybody, those of files and variables, so that they are taken out of
+    /// what somebody reads also while a connection of an earlier towline needs none of them. Returns those that are too short for that.
+    pub fn learn_at_hand(&self) -> Vec<SecretName> {
+        let read = |source: &SecretSource| match source {
+            SecretSource::Env(name) => Secret::new(env::read_secret(name)?).ok(),
+            SecretSource::File(path) => Secret::of_output(read_private(path).ok()?).ok(),
+            SecretSource::Command(_) | SecretSource::Keyring { .. } => None,
+        };
+        let known = self.0.sources.iter().filter_map(|(name, source)| Some((name, read(source)?)));
+        let short = known.filter(|(name, secret)| self.0.redactor.learn(name.as_str(), secret) == Learned::TooShort);
+        short.map(|(name, _)| name.clone()).collect()
+    }
+
     /// Takes what was handed out, and what is remembered, from what somebody reads.
     #[must_use]
     pub fn redactor(&self) -> &Redactor {

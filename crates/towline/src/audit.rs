@@ -58,7 +58,7 @@ fn verified(verdict: &audit::Verdict) -> String {
         (None, false) => {}
         (Some((n, hash)), whole) => {
             let word = if whole { "whole" } else { "not whole" };
-            let _ = writeln!(text, "{word}: {} records, the last is {n} with the hash {hash}", verdict.records);
+            let _ = writeln!(text, "{word}: {} records\nlast: {n} {hash}", verdict.records);
         }
     }
     text
@@ -75,6 +75,7 @@ fn shown(entry: &Entry) -> String {
         (Some(end), decision) => format!("{}{}, {} ms", if decision == "confirmed" { "confirmed, " } else { "" }, end.outcome, end.took),
         (None, _) => "no outcome was written".to_owned(),
     };
+    let came = came.replace('\n', " ");
     let host = if begin.host.is_empty() { "-" } else { &begin.host };
     format!("{} {} {host} {} {} {what} \u{2192} {came} [{}]\n", entry.n, time(entry.at), begin.session, begin.tool, begin.client)
 }

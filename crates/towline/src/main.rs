@@ -3,6 +3,7 @@
 //! Holds to: stdout only through the printer (or the MCP server); errors on stderr, for people, 80 columns wide; exit
 //! codes as the help tells them. Leaves out: what the tools do (towline-engine) and what agents see (towline-mcp).
 
+mod asking;
 mod attach;
 mod audit;
 mod check;

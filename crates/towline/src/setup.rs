@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use tokio_util::sync::CancellationToken;
 use towline_base::env::{self, Variable};
 use towline_base::redact::{Cut, Redactor};
-use towline_base::{Code, Failure, HostAlias, SessionName, visible};
+use towline_base::{Code, Failure, HostAlias, SecretName, SessionName, limits, visible};
 use towline_engine::{Access, Action, Call, Context, Engine, Reader, Rules, Settings, Wallet, Way};
 use towline_mcp::{Conversation, Origin};
 
@@ -89,7 +89,16 @@ pub(crate) fn check(common: &Common, named: Option<&str>) -> Result<u8, Failure>
         ("programs.tmux".to_owned(), tmux.display().to_string(), tmux_from.to_owned()),
         ("default_host".to_owned(), default, config.default_host_from(&env::read).to_owned()),
     ];
-    Printer::text(&visible::to_text(config::check(&config, host.as_ref(), general)?.as_bytes()).0)
+    let mut text = config::check(&config, host.as_ref(), general)?;
+    for name in Wallet::new(config.secrets()?).learn_at_hand() {
+        text.extend(["note: ", &too_short(&name), "\n"]);
+    }
+    Printer::text(&visible::to_text(text.as_bytes()).0)
+}
+
+/// What is said of a secret that stands in too many texts by chance.
+fn too_short(name: &SecretName) -> String {
+    format!("the secret {name} is shorter than {} characters: it is not taken out of what somebody reads", limits::REDACTED_BYTES)
 }
 
 /// The program to start as ssh.
@@ -101,8 +110,12 @@ fn ssh_program(config: &Config) -> PathBuf {
 pub(crate) fn engine_within(common: &Common, config: &Config, cwd: Option<String>, rules: Rules) -> Result<Engine, Failure> {
     let state_dir = state_dir(common.state_dir.clone(), config, &env::read)?;
     let kept = config.transcripts(&env::read);
+    let wallet = Wallet::with_redactor(config.secrets()?, common.redactor.clone());
+    for name in wallet.learn_at_hand() {
+        tracing::warn!("{}", too_short(&name));
+    }
     let access = Access {
-        wallet: Wallet::with_redactor(config.secrets()?, common.redactor.clone()),
+        wallet,
         literal_passwords: config.literal_passwords(),
         // ssh starts this very binary where it has to ask.
         askpass: std::env::current_exe().ok(),
@@ -198,7 +211,7 @@ pub(crate) fn context_of(own_session: SessionName) -> Context {
         cancel: CancellationToken::new(),
         closing: CancellationToken::new(),
         progress: None,
-        ask: None,
+        ask: Some(crate::asking::at_the_terminal()),
         reader: Reader::Person,
     }
 }
