@@ -80,6 +80,7 @@ impl Wallet {
 
     /// Learns the secrets that can be had at once and without asking anybody, those of files and variables, so that they are taken out of
     /// what somebody reads also while a connection of an earlier towline needs none of them. Returns those that are too short for that.
+    #[must_use]
     pub fn learn_at_hand(&self) -> Vec<SecretName> {
         let read = |source: &SecretSource| match source {
             SecretSource::Env(name) => Secret::new(env::read_secret(name)?).ok(),

@@ -86,7 +86,7 @@ fn with_word(schema: &Map<String, Value>, given: &Value, word: &str) -> Vec<(Str
 }
 
 /// A server and its client's side.
-struct Server {
+pub(crate) struct Server {
     child: Child,
     write: ChildStdin,
     read: BufReader<ChildStdout>,
@@ -102,9 +102,15 @@ impl Drop for Server {
 
 impl Server {
     fn start(lab: &Lab) -> Self {
+        Self::with(lab, &[], Stdio::null())
+    }
+
+    /// With more words on its command line, and its log somewhere.
+    pub(crate) fn with(lab: &Lab, words: &[&str], log: Stdio) -> Self {
         let mut command = lab.command("timeout");
         command.args(["--foreground", "-k", "1", "300", env!("CARGO_BIN_EXE_towline"), "--ssh-config"]).arg(lab.ssh_config()).arg("mcp");
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        command.args(words).env("TOWLINE_LOG", "trace");
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log).spawn().unwrap();
         let (write, read) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
         let mut server = Self { child, write, read, next: 1 };
         let params = json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "raw", "version": "1"}});
@@ -119,12 +125,12 @@ impl Server {
         self.write.write_all(format!("{message}\n").as_bytes()).unwrap();
     }
 
-    fn call(&mut self, tool: &str, arguments: &Value) {
+    pub(crate) fn call(&mut self, tool: &str, arguments: &Value) {
         self.send("tools/call", &json!({"name": tool, "arguments": arguments}));
     }
 
     /// So many answers; each is one, and no error of the protocol.
-    fn answers(&mut self, count: usize) -> Vec<Value> {
+    pub(crate) fn answers(&mut self, count: usize) -> Vec<Value> {
         let mut line = || {
             let mut text = String::new();
             assert!(self.read.read_line(&mut text).unwrap() > 0, "the server ended");

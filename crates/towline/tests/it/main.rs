@@ -3,9 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "a test may stop where it stands, in its helpers too")]
 
 mod hostile;
+mod journal;
 mod login;
 mod process;
 pub(crate) mod run;
+mod secrets;
 mod server;
 mod settings;
 mod watch;

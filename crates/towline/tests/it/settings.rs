@@ -193,6 +193,19 @@ fn what_a_rule_refuses_is_not_done_and_the_journal_tells_it() {
 }
 
 #[test]
+fn what_has_to_be_confirmed_is_not_done_where_there_is_no_terminal() {
+    let home = tempfile::tempdir().unwrap();
+    settings(home.path(), "[policy]\nask = [\"Bash\"]\n");
+    // A session of its own has no terminal, also where the tests have one.
+    let mut command = towline_testkit::process::command("setsid");
+    command.args(["--wait", env!("CARGO_BIN_EXE_towline"), "run", "nowhere.invalid", "--", "true"]);
+    let output = command.env_clear().env("HOME", home.path()).env("PATH", "/usr/bin:/bin").output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).replace("\n  ", " ");
+    assert_eq!(output.status.code(), Some(125), "{said}");
+    assert!(said.contains("has to be confirmed by a person") && said.contains("there is no terminal to ask at"), "{said}");
+}
+
+#[test]
 fn a_person_is_never_kept_from_their_own_commands_by_rules_that_name_tools() {
     let home = tempfile::tempdir().unwrap();
     settings(home.path(), "[policy]\ntools = [\"Read\"]\n");
