@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use towline_base::{Handle, HostAlias, Secret, SessionName, TerminalName};
+use towline_base::{Handle, HostAlias, Secret, SecretName, SessionName, TerminalName};
 use towline_transport::AgentForwarding;
 pub use towline_transport::tmux::Size;
 
@@ -171,6 +171,8 @@ pub struct Bash {
     pub cwd: Option<String>,
     /// Variables for this call only: name, value. Names are checked by the engine.
     pub env: Vec<(String, String)>,
+    /// Secrets of the configuration that this call gets as variables of the same name.
+    pub env_secrets: Vec<SecretName>,
     /// What the command reads; nothing if not given.
     pub stdin: Option<Vec<u8>>,
     /// One stream, or two.

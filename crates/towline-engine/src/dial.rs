@@ -1,7 +1,7 @@
 //! How a line gets its channels: towline-transport's, with its errors turned into the line's troubles.
 
 use std::sync::Mutex;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::io::AsyncReadExt;
 use towline_base::{Failure, Nonce, Secret, limits};
@@ -11,6 +11,9 @@ use towline_transport::{Destination, Route, Transport, TransportError};
 
 use crate::line::{Dial, Ending, Wire};
 use crate::sudo;
+
+/// The transport's own words of what took too long come before the line gives up.
+const OWN_WORDS: Duration = Duration::from_secs(2);
 
 /// As whom a lane works.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +54,7 @@ fn trouble(error: TransportError) -> Trouble {
 
 impl Dial for Dialler {
     async fn dial(&self, nonce: &Nonce) -> Result<Wire, Trouble> {
-        let deadline = Instant::now() + limits::CONNECT;
+        let deadline = Instant::now() + limits::CONNECT.saturating_sub(OWN_WORDS);
         let prompt = Nonce::mint();
         let command = match self.acting {
             Acting::AsOneself => command_line(nonce),

@@ -11,11 +11,13 @@ use towline_proto::Request;
 use towline_proto::outcome::{Mark, Report, Slice, Standing, Why, parse_slice};
 use towline_proto::recovery::{Ends, Finish, Outcome, Trouble};
 use towline_proto::request::{Output, Run};
+use towline_transport::AgentForwarding;
 
 use crate::action::{Bash, OnTimeout, Place, Stderr};
 use crate::answer::{Answer, Body, Excerpt, Execution, State};
 use crate::context::{Context, Progress};
 use crate::events::Witness;
+use crate::lent::Asked;
 use crate::line::LineDriver;
 use crate::live::{self, Told};
 use crate::notes;
@@ -37,28 +39,30 @@ const END_BYTES: u64 = 16 * 1024;
 pub(crate) async fn bash(
     line: &LineDriver,
     session: &SessionName,
-    bash: Bash,
+    asked: Asked,
     context: &Context,
     witness: &Witness,
 ) -> Result<Answer, Failure> {
-    check(&bash)?;
+    let bash = &asked.bash;
+    check(bash)?;
     let wait = bash.timeout.unwrap_or(limits::BASH_WAIT).min(limits::LONGEST_WAIT);
     loop {
-        let run = request(session, &bash, wait);
+        let run = request(session, &asked, wait);
         let (handle, id) = (run.handle.clone(), run.id.clone());
         let told = Told::default();
         let finish = if matches!(bash.place, Place::Background | Place::Handed) {
-            line.call(Request::Run(run), REPLY_WAIT).await
+            // The host may have to be reached first, which may need a person.
+            line.call(Request::Run(run), REPLY_WAIT + limits::CONNECT).await
         } else {
             let looking = live::attend(line, &handle, bash.stderr == Stderr::Separate, witness, &told);
-            attend(line, run, &bash, wait, context, looking).await?
+            attend(line, run, bash, wait, context, looking).await?
         };
         // Another execution of this host has that handle: the next one will be free.
         if finish == Finish::Refused("taken".to_owned()) {
             continue;
         }
         let visited = matches!(&finish, Finish::Outcome(outcome) if outcome.report.marks.contains(&Mark::Visited));
-        let mut answer = report(line, &handle, &id, finish, &bash, wait).await;
+        let mut answer = report(line, &handle, &id, finish, bash, wait).await;
         if let Ok(Answer { body: Body::Execution(execution), notes }) = &mut answer {
             tell_rest(line, execution, witness, told);
             if visited {
@@ -102,13 +106,17 @@ fn check(bash: &Bash) -> Result<(), Failure> {
             return bad(format!("env: the value of {name} holds a NUL character."));
         }
     }
+    if let Some(name) = bash.env_secrets.iter().find(|name| name.as_str().starts_with("_tl_")) {
+        return bad(format!("env_secrets: {name} cannot be the name of a variable here."));
+    }
     if bash.timeout == Some(Duration::ZERO) {
         return bad("timeout: it must be above 0 milliseconds.".to_owned());
     }
     Ok(())
 }
 
-fn request(session: &SessionName, bash: &Bash, wait: Duration) -> Run {
+fn request(session: &SessionName, asked: &Asked, wait: Duration) -> Run {
+    let bash = &asked.bash;
     // The host's own clock is the second guard of a deadline: it holds when the link is down. The first is ours.
     let limit = match (bash.on_timeout, bash.place) {
         (OnTimeout::Kill, Place::Background | Place::Handed) => bash.timeout.map_or(0, |timeout| timeout.as_secs().max(1)),
@@ -128,6 +136,8 @@ fn request(session: &SessionName, bash: &Bash, wait: Duration) -> Run {
         stdin: bash.stdin.clone(),
         cwd: bash.cwd.clone(),
         env: bash.env.clone(),
+        secrets: asked.secrets.clone(),
+        agent: asked.agent == AgentForwarding::On,
     }
 }
 

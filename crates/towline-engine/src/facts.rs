@@ -75,8 +75,9 @@ impl<'a> Facts<'a> {
     }
 
     fn of_bash(&mut self, bash: &'a Bash) {
-        let Bash { command, timeout: _, on_timeout: _, description: _, place: _, cwd: _, env: _, stdin: _, stderr: _ } = bash;
+        let Bash { command, timeout: _, on_timeout: _, description: _, place: _, cwd: _, env: _, env_secrets, stdin: _, stderr: _ } = bash;
         self.text = Some(command.into());
+        self.wants.extend(env_secrets.iter().map(|name| Want::Secret(name.as_str())));
     }
 
     /// How to reach a host is no matter of rights there: what is done there is asked about by its name.
@@ -119,7 +120,7 @@ impl<'a> Facts<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::action::{Glob, List, ReadWindow, Size, TerminalWait};
+    use crate::action::{Glob, List, OnTimeout, Place, ReadWindow, Size, Stderr, TerminalWait};
 
     #[test]
     fn the_paths_of_an_action_are_those_that_it_reaches() {
@@ -149,9 +150,22 @@ mod tests {
             let password = password.map(|text| towline_base::Secret::new(text.as_bytes().to_vec()).expect("a secret"));
             Action::Connect(Connect { agent, password, ..Connect::default() })
         };
+        let lent = |names: &[&str]| Bash {
+            command: "true".to_owned(),
+            timeout: None,
+            on_timeout: OnTimeout::Background,
+            description: None,
+            place: Place::Session,
+            cwd: None,
+            env: Vec::new(),
+            env_secrets: names.iter().map(|name| towline_base::SecretName::parse(name).expect("a name")).collect(),
+            stdin: None,
+            stderr: Stderr::Merged,
+        };
         for (action, host, expected) in [
             (Action::Jobs, "prod", "[]"),
             (Action::Jobs, "prod+root", "[Sudo]"),
+            (Action::Bash(lent(&["TOKEN", "DB"])), "prod", "[Secret(\"TOKEN\"), Secret(\"DB\")]"),
             (connect(AgentForwarding::Off, None), "prod", "[]"),
             (connect(AgentForwarding::On, None), "prod", "[ForwardAgent]"),
             (connect(AgentForwarding::On, Some("hunter2")), "me@prod:22+root", "[Sudo, ForwardAgent, Password]"),

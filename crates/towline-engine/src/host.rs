@@ -24,6 +24,7 @@ use crate::context::Context;
 use crate::events::Witness;
 use crate::execution;
 use crate::files::ToolLine;
+use crate::lent::{Asked, Lent};
 use crate::line::LineDriver;
 use crate::output::{body_of, parse_jobs, reply_of};
 
@@ -54,6 +55,8 @@ pub(crate) struct Host {
     /// Variables of every command, by the user's settings.
     env: Vec<(String, String)>,
     shell: HostShell,
+    /// What its commands may be lent.
+    lent: Lent,
 }
 
 /// What an earlier towline of this conversation left on the host.
@@ -85,7 +88,7 @@ impl ToolLine for InSession<'_> {
 }
 
 impl Host {
-    pub(crate) fn new(alias: HostAlias, line: LineDriver, begin_in: Option<String>, plan: &HostPlan) -> Self {
+    pub(crate) fn new(alias: HostAlias, line: LineDriver, begin_in: Option<String>, plan: &HostPlan, lent: Lent) -> Self {
         Self {
             alias,
             line,
@@ -96,6 +99,7 @@ impl Host {
             keeping: plan.keeping,
             env: plan.env.clone(),
             shell: plan.shell,
+            lent,
         }
     }
 
@@ -115,8 +119,14 @@ impl Host {
         }
     }
 
+    /// A command with what it is lent, and the variables of this host.
+    pub(crate) async fn lend(&self, bash: Bash) -> Result<Asked, Failure> {
+        let asked = self.lent.to(bash).await?;
+        Ok(Asked { bash: self.with_own_env(asked.bash), ..asked })
+    }
+
     /// A command with the variables of this host, which its own stand over.
-    pub(crate) fn with_own_env(&self, mut bash: Bash) -> Bash {
+    fn with_own_env(&self, mut bash: Bash) -> Bash {
         let own = self.env.iter().filter(|(name, _)| !bash.env.iter().any(|(given, _)| given == name)).cloned();
         bash.env = own.chain(bash.env.iter().cloned()).collect();
         bash
@@ -264,7 +274,7 @@ fn agent_note(facts: &str) -> String {
         Some("0") => "the forwarded agent is there and holds no key; load one with ssh-add on this machine.".to_owned(),
         Some("?") => "an agent was forwarded and does not answer (or there is no ssh-add on the host to ask it).".to_owned(),
         Some(count) => format!(
-            "the forwarded agent is there and holds {count} key(s). Sessions that begin over this connection see it; whoever is root on the host can use it while it is up."
+            "the forwarded agent is there and holds {count} key(s). Commands that are sent to this host by this name see it; whoever is root on the host can use it while the connection is up."
         ),
     }
 }
@@ -339,10 +349,11 @@ async fn go_to(line: &LineDriver, session: &SessionName, path: &str, context: &C
         place: Place::Session,
         cwd: None,
         env: vec![("TOWLINE_GO".to_owned(), path.to_owned())],
+        env_secrets: Vec::new(),
         stdin: None,
         stderr: Stderr::Merged,
     };
-    let answer = execution::bash(line, session, bash, context, &Witness::none()).await?;
+    let answer = execution::bash(line, session, bash.into(), context, &Witness::none()).await?;
     let Body::Execution(execution) = answer.body else { return Ok(None) };
     Ok(if execution.state == State::Exited(0) { execution.cwd } else { None })
 }

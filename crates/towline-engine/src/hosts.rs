@@ -13,7 +13,7 @@ use towline_base::{Code, Failure, HostAlias, Secret, SessionName};
 use towline_proto::Request;
 use towline_proto::recovery::Timing;
 use towline_transport::{
-    AgentForwarding, ConnectOptions, Destination, LiteralPasswords, LocalTransport, SshSettings, SshTransport, Transport, Trusted,
+    Access, AgentForwarding, ConnectOptions, Destination, LiteralPasswords, LocalTransport, SshSettings, SshTransport, Transport, Trusted,
 };
 
 use crate::action::{Clean, Connect, Disconnect};
@@ -24,6 +24,7 @@ use crate::dial::{Acting, Dialler};
 use crate::events::{Event, Events, Kind};
 use crate::host::Host;
 use crate::keeping;
+use crate::lent::Lent;
 use crate::line::{LineDriver, News};
 use crate::output::body_of;
 use crate::terminals::TerminalPlace;
@@ -41,7 +42,7 @@ pub(crate) struct Hosts {
     known: Mutex<BTreeMap<HostAlias, Known>>,
     begin_in: Option<String>,
     events: Events,
-    literal_passwords: LiteralPasswords,
+    access: Access,
     book: HostBook,
 }
 
@@ -53,7 +54,7 @@ struct Known {
 impl Hosts {
     pub(crate) fn new(settings: Settings, timing: Timing, events: Events) -> Self {
         let begin_in = settings.cwd.clone();
-        let literal_passwords = settings.access.literal_passwords;
+        let access = settings.access.clone();
         let book = settings.book.clone();
         let transport = match settings.reach {
             Way::Ssh => {
@@ -64,7 +65,7 @@ impl Hosts {
             }
             Way::Local { home, env } => Transport::Local(LocalTransport::new(home, env)),
         };
-        Self { transport, timing, known: Mutex::default(), begin_in, events, literal_passwords, book }
+        Self { transport, timing, known: Mutex::default(), begin_in, events, access, book }
     }
 
     /// The host of this name.
@@ -92,7 +93,7 @@ impl Hosts {
 
     /// Keeps a password that an agent gave, where the person has allowed that.
     fn take_password(&self, destination: &Destination, password: &Secret) -> Result<(), Failure> {
-        match (self.literal_passwords, &self.transport) {
+        match (self.access.literal_passwords, &self.transport) {
             (LiteralPasswords::Refused, _) => {
                 let text =
                     "password: it is not taken from a call, because it then went through the model and its provider; it was not used.";
@@ -172,7 +173,9 @@ impl Hosts {
         let acting = if name.is_root() { Acting::AsRoot } else { Acting::AsOneself };
         let news = move |news| events.write(link_event(&alias, &news));
         let line = LineDriver::start(Dialler::new(self.transport.clone(), destination.clone(), acting), self.timing, news);
-        let host = Arc::new(Host::new(name.clone(), line, self.begin_in.clone().or_else(|| plan.cwd.clone()), plan));
+        let lent = Lent::of(&self.access.wallet, &destination, plan);
+        let begin_in = self.begin_in.clone().or_else(|| plan.cwd.clone());
+        let host = Arc::new(Host::new(name.clone(), line, begin_in, plan, lent));
         known.insert(name.clone(), Known { host: host.clone(), destination });
         Ok(host)
     }

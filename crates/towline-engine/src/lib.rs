@@ -19,6 +19,7 @@ mod files;
 mod host;
 mod hosts;
 mod keeping;
+mod lent;
 mod line;
 mod live;
 mod notes;
@@ -241,7 +242,7 @@ impl Inner {
         let tools = InSession { line, session };
         let work = async {
             match action {
-                Action::Bash(bash) => execution::bash(line, session, host.with_own_env(bash), context, witness).await,
+                Action::Bash(bash) => execution::bash(line, session, host.lend(bash).await?, context, witness).await,
                 Action::Jobs => output::jobs(line).await.map(|jobs| Answer { body: Body::Jobs(jobs), notes: Vec::new() }),
                 Action::JobOutput(job) => output::output(line, job).await,
                 Action::JobStop(job) => output::stop(line, job).await,

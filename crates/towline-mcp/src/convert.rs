@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use base64::Engine as _;
-use towline_base::{Code, Failure, Handle, HostAlias, Secret, limits};
+use towline_base::{Code, Failure, Handle, HostAlias, Secret, SecretName, limits};
 use towline_engine::AgentForwarding;
 use towline_engine::action::{self, Action};
 
@@ -54,6 +54,8 @@ impl IntoAction for wire::Bash {
             wire::OnTimeout::Background => action::OnTimeout::Background,
             wire::OnTimeout::Kill => action::OnTimeout::Kill,
         };
+        let named = |name: &String| SecretName::parse(name).map_err(|error| bad(error.to_string().replacen("secret", "env_secrets", 1)));
+        let env_secrets = self.env_secrets.iter().flatten().map(named).collect::<Result<_, _>>()?;
         Ok(Action::Bash(action::Bash {
             command: self.command,
             timeout: wait("timeout", self.timeout)?,
@@ -62,6 +64,7 @@ impl IntoAction for wire::Bash {
             place,
             cwd: self.cwd,
             env: self.env.unwrap_or_default().into_iter().collect(),
+            env_secrets,
             stdin: self.stdin.map(String::into_bytes),
             stderr,
         }))

@@ -28,6 +28,8 @@ pub(crate) struct Bash {
     pub(crate) cwd: Option<String>,
     /// Variables for this call only
     pub(crate) env: Option<BTreeMap<String, String>>,
+    /// Names of configured secrets to set as variables, unseen
+    pub(crate) env_secrets: Option<Vec<String>>,
     pub(crate) stdin: Option<String>,
     #[serde(default)]
     pub(crate) stderr: Stderr,

@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 
 use sha2::{Digest, Sha256};
-use towline_base::{ExecutionId, Handle, SessionName, limits};
+use towline_base::{ExecutionId, Handle, Secret, SecretName, SessionName, limits};
 
 use crate::files::ToolCall;
 
@@ -128,6 +128,10 @@ pub struct Run {
     pub cwd: Option<String>,
     /// Variables for this call only; the names are already checked.
     pub env: Vec<(String, String)>,
+    /// The same with values that nobody is to read: they are in no file any more when the command begins.
+    pub secrets: Vec<(SecretName, Secret)>,
+    /// The agent that sshd forwarded to this lane is for this call.
+    pub agent: bool,
 }
 
 /// Part of an execution's output, and what to wait for before.
@@ -261,6 +265,11 @@ impl Run {
             part(name.as_bytes());
             part(value.as_bytes());
         }
+        // The record keeps the digest: of a secret it may tell no more than the name.
+        for (name, _) in &self.secrets {
+            part(b"secret");
+            part(name.as_str().as_bytes());
+        }
         hash.finalize().iter().take(16).fold(String::new(), |mut hex, byte| {
             let _ = write!(hex, "{byte:02x}");
             hex
@@ -269,12 +278,15 @@ impl Run {
 
     fn encode(&self, number: u64) -> Vec<u8> {
         let as_payload = self.stdin.is_none() && self.command.len() > COMMAND_AS_ARGUMENT;
+        let for_this_call = self.cwd.is_some() || self.agent || !(self.env.is_empty() && self.secrets.is_empty());
         let mut flags = String::from("-");
         for (flag, set) in [
             ('e', self.separate),
             ('i', self.stdin.is_some()),
             ('p', as_payload),
-            ('o', self.cwd.is_some() || !self.env.is_empty()),
+            ('o', for_this_call),
+            ('s', !self.secrets.is_empty()),
+            ('a', self.agent),
             ('b', self.background),
             ('v', self.visitor),
         ] {
@@ -289,10 +301,12 @@ impl Run {
                 .map(|word| word.as_bytes().to_vec())
                 .to_vec();
         words.push(if as_payload { Vec::new() } else { self.command.clone().into_bytes() });
-        if self.cwd.is_some() || !self.env.is_empty() {
+        if for_this_call {
             // The lane stores these lines as they came, still escaped; the session's shell undoes the escapes.
             words.push(self.cwd.clone().unwrap_or_default().into_bytes());
             words.extend(self.env.iter().map(|(name, value)| format!("{name}={value}").into_bytes()));
+            let secret = |(name, value): &(SecretName, Secret)| [name.as_str().as_bytes(), b"=", value.reveal_to_the_host()].concat();
+            words.extend(self.secrets.iter().map(secret));
         }
         let words: Vec<&[u8]> = words.iter().map(Vec::as_slice).collect();
         let payload = if as_payload { self.command.as_bytes() } else { self.stdin.as_deref().unwrap_or_default() };
@@ -335,7 +349,22 @@ mod tests {
             stdin: None,
             cwd: None,
             env: Vec::new(),
+            secrets: Vec::new(),
+            agent: false,
         }
+    }
+
+    #[test]
+    fn a_secret_is_in_the_request_and_not_in_its_digest() {
+        let with = |text: &str| {
+            let secret = Secret::new(text.as_bytes().to_vec()).expect("a secret");
+            Run { secrets: vec![(SecretName::parse("KEY").expect("a name"), secret)], ..run("true") }
+        };
+        assert_eq!(with("one").digest(), with("another").digest());
+        assert_ne!(with("one").digest(), run("true").digest());
+        let text = String::from_utf8(with("a\nb").encode(1)).expect("text");
+        assert!(text.ends_with("\n-os\n0\ntrue\n\\c\nKEY=a\\nb\n"), "{text}");
+        assert!(!format!("{:?}", with("one")).contains("one\""));
     }
 
     #[test]

@@ -281,9 +281,10 @@ impl Sshd {
         if penalties_are_known(&self.program) {
             lines.push("PerSourcePenalties no".into());
         }
+        let given = options.config.iter().any(|line| line.starts_with("Subsystem"));
         if let Some(sftp) = ["/usr/lib/openssh/sftp-server", "/usr/libexec/openssh/sftp-server", "/usr/lib/ssh/sftp-server"]
             .into_iter()
-            .find(|file| Path::new(file).exists())
+            .find(|file| !given && Path::new(file).exists())
         {
             lines.push(format!("Subsystem sftp {sftp}"));
         }

@@ -2,7 +2,7 @@
 //!
 //! Holds to: said by the person's configuration alone; a host that is not named has nothing. Leaves out: reading the configuration.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use towline_base::{HostAlias, SecretName};
@@ -43,8 +43,6 @@ pub struct HostAccess {
     pub one_time_code: Option<SecretName>,
     /// The password that sudo asks for; [`HostAccess::password`] if there is none of its own.
     pub sudo: Option<SecretName>,
-    /// What commands may be given as variables.
-    pub for_commands: BTreeSet<SecretName>,
 }
 
 impl Access {

@@ -137,6 +137,7 @@ impl<W: Work> Person<'_, W> {
             place: Place::Handed,
             cwd: None,
             env: Vec::new(),
+            env_secrets: Vec::new(),
             stdin: None,
             stderr: action::Stderr::Merged,
         };

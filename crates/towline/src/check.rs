@@ -253,6 +253,7 @@ fn bash(command: &str, place: Place) -> Action {
         place,
         cwd: None,
         env: Vec::new(),
+        env_secrets: Vec::new(),
         stdin: None,
         stderr: action::Stderr::Merged,
     })

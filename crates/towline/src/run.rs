@@ -83,6 +83,7 @@ fn bash(options: Run) -> Result<action::Bash, Failure> {
         place: Place::Background,
         cwd: options.cwd,
         env: options.variables.iter().map(pair).collect::<Result<_, _>>()?,
+        env_secrets: Vec::new(),
         stdin,
         stderr: action::Stderr::Separate,
     })

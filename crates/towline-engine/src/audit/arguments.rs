@@ -66,7 +66,7 @@ pub(crate) fn of(action: &Action, clean: &dyn Fn(&str) -> String) -> Value {
 }
 
 fn of_bash(bash: &Bash, text: &dyn Fn(&str) -> Value) -> Value {
-    let Bash { command, timeout: _, on_timeout, description, place, cwd, env, stdin, stderr: _ } = bash;
+    let Bash { command, timeout: _, on_timeout, description, place, cwd, env, env_secrets, stdin, stderr: _ } = bash;
     let where_to = match place {
         Place::Session => None,
         Place::Fresh => Some("fresh"),
@@ -79,6 +79,7 @@ fn of_bash(bash: &Bash, text: &dyn Fn(&str) -> Value) -> Value {
         "cwd": cwd.as_deref().map(text),
         // A value may be anything that nobody wants to find in a journal.
         "env": if env.is_empty() { Value::Null } else { env.iter().map(|(name, _)| text(name)).collect() },
+        "env_secrets": if env_secrets.is_empty() { Value::Null } else { env_secrets.iter().map(|name| text(name.as_str())).collect() },
         "stdin": stdin.as_deref().map(digest),
         "place": where_to,
         "kill": (*on_timeout == OnTimeout::Kill).then_some(true),

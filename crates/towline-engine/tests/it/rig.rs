@@ -35,6 +35,7 @@ pub(crate) fn bash(command: &str) -> Bash {
         place: Place::Session,
         cwd: None,
         env: Vec::new(),
+        env_secrets: Vec::new(),
         stdin: None,
         stderr: Stderr::Merged,
     }

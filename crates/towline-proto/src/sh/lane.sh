@@ -21,6 +21,12 @@ tl_lane_main() {
   export LC_ALL
   umask 077
   set +C
+  # A forwarded agent is for the calls that ask for it: sessions outlive this connection, and are found by whoever knows their name.
+  TL_AGENT=''
+  case ${SSH_AUTH_SOCK-} in
+    *\\*) ;;
+    */ssh-*/agent.* | */.ssh/agent/* | */dropbear-*/auth-*) TL_AGENT=$SSH_AUTH_SOCK && unset SSH_AUTH_SOCK ;;
+  esac
   if ! tl_place || ! tl_open; then
     printf 'n 0 %s\n%s' "${#tl_v}" "$tl_v"
     exit 1
@@ -58,8 +64,10 @@ tl_place() {
   for tl_base in "${XDG_STATE_HOME:-${HOME:+$HOME/.local/state}}" "/var/tmp/towline-$tl_uid" "/tmp/towline-$tl_uid"; do
     if [ -z "$tl_base" ]; then continue; fi
     TL_ROOT=$tl_base/towline/v1/$TL_NODE
-    if [ -d "$TL_ROOT/w" ] && [ -w "$TL_ROOT/w" ] && tl_ours "$tl_base/towline"; then break; fi
-    if tl_make_dirs && tl_ours "$tl_base/towline"; then break; fi
+    if ! tl_taken "$tl_base"; then
+      if [ -d "$TL_ROOT/w" ] && [ -w "$TL_ROOT/w" ] && tl_ours "$tl_base/towline"; then break; fi
+      if tl_make_dirs && ! tl_taken "$tl_base" && tl_ours "$tl_base/towline"; then break; fi
+    fi
     TL_ROOT=''
   done
   if [ -z "$TL_ROOT" ]; then tl_v='no private place for state' && return 1; fi
@@ -92,6 +100,16 @@ tl_ours() {
   set -- "$1" $tl_line
   if [ "$4" != "$tl_uid" ]; then return 1; fi
   case $2 in drwx------*) ;; *) chmod 700 "$1" || return 1 ;; esac
+}
+
+# tl_taken DIR: in a directory where everybody may write, somebody else has this name, or a link bears it: its owner could change at any
+# time what lies below.
+tl_taken() {
+  case $1 in
+    */tmp/towline-*/*) return 1 ;;
+    */tmp/towline-*) if [ -e "$1" ] || [ -L "$1" ]; then ! tl_ours "$1"; else return 1; fi ;;
+    *) return 1 ;;
+  esac
 }
 
 # tl_open: this lane's own directory and FIFOs.

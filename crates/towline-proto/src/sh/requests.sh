@@ -2,7 +2,8 @@
 
 # tl_run HANDLE ID DIGEST SESSION MODE FLAGS LIMIT COMMAND [DIRECTORY NAME=VALUE...]: starts an execution, or attaches to
 # it if it was started before. MODE: s in the session, c in a copy. FLAGS: e apart, i stdin is the payload, p the command is the
-# payload, o directory or variables follow, b nobody waits. No fork on the way of the plain case, and few words: bash copies
+# payload, o directory or variables follow, s they hold secrets, a the forwarded agent is
+# for it, b nobody waits. No fork on the way of the plain case, and few words: bash copies
 # a function with each call of it.
 tl_run() {
   case $6 in *[iop]*) if [ ! -e "$TL_ROOT/x/$1" ]; then tl_arguments "$@"; fi ;; esac
@@ -66,6 +67,7 @@ tl_arguments() {
   case $6 in
     *o*)
       tl_v=$TL_ROOT/a/$2.o
+      case $6 in *a*) if [ -n "$TL_AGENT" ]; then set -- "$@" "SSH_AUTH_SOCK=$TL_AGENT"; fi ;; esac
       shift 8
       { printf '%s\n' "$@" >"$tl_v"; } 2>/dev/null || return 1
       ;;
@@ -241,9 +243,9 @@ tl_facts() {
   for tl_f in bash rg git tmux rsync setsid stat sha256sum python3 perl sudo; do
     if tl_line=$(command -v "$tl_f"); then printf 'has %s=%s\n' "$tl_f" "$tl_line"; else printf 'has %s=\n' "$tl_f"; fi
   done
-  # With an agent: how many keys it holds, or none, or that it does not answer.
-  if [ -n "${SSH_AUTH_SOCK-}" ]; then
-    tl_line=$(ssh-add -l 2>/dev/null)
+  # With a forwarded agent: how many keys it holds, or none, or that it does not answer.
+  if [ -n "$TL_AGENT" ]; then
+    tl_line=$(SSH_AUTH_SOCK=$TL_AGENT ssh-add -l 2>/dev/null)
     case $? in
       0) printf 'agent=%s\n' "$(printf '%s\n' "$tl_line" | wc -l)" ;;
       1) echo agent=0 ;;

@@ -159,7 +159,9 @@ while :; do while :; do while :; do while :; do
           _tl_n=$((_tl_n + 1))
         fi
       done <"$_tl_x.o"
-      IFS=$_tl_I
+      IFS=$_tl_I _tl_l=''
+      # What is secret is not left lying while the command runs.
+      case $_tl_o in *s*) $_tl_b printf '' >|"$_tl_x.o" ;; esac
       if [ -n "$_tl_bad" ]; then _tl_busy=2 _tl_s=0 _tl_J=$_tl_K && continue; fi
       ;;
   esac

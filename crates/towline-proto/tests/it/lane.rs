@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use towline_base::{Secret, SecretName};
 use towline_proto::frame::Tag;
 use towline_proto::outcome::Standing;
 use towline_proto::program::PROGRAM;
@@ -192,6 +193,14 @@ fn for_this_call_only(line: &mut Line<'_>) {
         ..command("sh -c 'cat /proc/[0-9]*/cmdline 2>/dev/null' | tr '\\0' ' ' | grep -c 's3[c]ret-in'")
     };
     assert_eq!(line.run(&run).text(), "0\n");
+    let hidden = "s3cret-in-no-file";
+    let found = format!("find '{}' -type f -exec grep -l 's3[c]ret-in-no' {{}} + | wc -l", line.host.root().display());
+    let run = Run {
+        secrets: vec![(SecretName::parse("HIDDEN").unwrap(), Secret::new(hidden.as_bytes().to_vec()).unwrap())],
+        ..command(&format!("printf '%s|' \"${{#HIDDEN}}\"; sh -c 'printf %s \"$HIDDEN\"' | wc -c; {found}"))
+    };
+    assert_eq!(line.run(&run).text().replace(' ', ""), "17|17\n0\n");
+    assert_eq!(line.bash(&format!("echo \"${{HIDDEN-unset}}\"; {found}")).text().replace(' ', ""), "unset\n0\n");
     until("what a call was given is removed after its end", || match fs::read_dir(line.host.root().join("a")).unwrap().next() {
         None => Ok(()),
         Some(left) => Err(format!("{left:?}")),

@@ -219,6 +219,8 @@ pub(crate) fn command(text: &str) -> Run {
         stdin: None,
         cwd: None,
         env: Vec::new(),
+        secrets: Vec::new(),
+        agent: false,
     }
 }
 

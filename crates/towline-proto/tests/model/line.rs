@@ -45,6 +45,8 @@ fn run() -> Request {
         stdin: None,
         cwd: None,
         env,
+        secrets: Vec::new(),
+        agent: false,
     })
 }
 

@@ -617,5 +617,7 @@ fn run(exec: Exec, background: bool) -> Wanted {
         stdin: None,
         cwd: None,
         env: Vec::new(),
+        secrets: Vec::new(),
+        agent: false,
     })
 }
