@@ -123,6 +123,7 @@ pub(crate) fn terminal_single(basis: &Basis<'_>, command: Option<&str>) -> Vec<O
     if basis.resolved.asks_about_keys() {
         option(&mut list, "StrictHostKeyChecking=yes");
     }
+    never_a_changed_key(&mut list, basis.resolved);
     always(&mut list, basis.resolved);
     typed(&mut list, basis.destination, Typed::All);
     list.extend(person(basis.destination, basis.options));
@@ -156,6 +157,7 @@ fn connection(list: &mut Vec<OsString>, basis: &Basis<'_>, left: Duration) {
         Asking::ByAskpass => option(list, "NumberOfPasswordPrompts=1"),
         Asking::ByTerminal => {}
     }
+    never_a_changed_key(list, basis.resolved);
     always(list, basis.resolved);
     typed(list, basis.destination, Typed::All);
     list.extend(person(basis.destination, basis.options));
@@ -165,6 +167,13 @@ fn connection(list: &mut Vec<OsString>, basis: &Basis<'_>, left: Duration) {
     }
     if !basis.resolved.connect_timeout_is_chosen {
         option(list, &format!("ConnectTimeout={}", left.as_secs().clamp(1, CONNECT_SECONDS)));
+    }
+}
+
+/// That a new host is let in unasked may be the user's choice; a key that has changed is refused whatever they chose.
+fn never_a_changed_key(list: &mut Vec<OsString>, resolved: &Resolved) {
+    if resolved.bears_changed_keys() {
+        option(list, "StrictHostKeyChecking=accept-new");
     }
 }
 
@@ -298,6 +307,13 @@ mod tests {
         insta::assert_snapshot!(text(&attach(&rich, Path::new("/r/m-1"), "cmd")), @"-T -a -x -S /r/m-1 -o ControlMaster=no -o ProxyCommand=/bin/false -o BatchMode=yes -o ClearAllForwardings=yes -o RemoteCommand=none -o PermitLocalCommand=no -o LogLevel=INFO -o SessionType=default -o StdinNull=no -o ForkAfterAuthentication=no -l me -p 2222 -F /x/config -- prod cmd");
         insta::assert_snapshot!(text(&terminal_attached(&basis, Path::new("/r/m-1"), Some("cmd"))), @"-tt -e none -a -x -S /r/m-1 -o ControlMaster=no -o ProxyCommand=/bin/false -o BatchMode=yes -o ClearAllForwardings=yes -o RemoteCommand=none -o PermitLocalCommand=no -o LogLevel=INFO -- prod cmd");
         insta::assert_snapshot!(text(&terminal_single(&basis, None)), @"-tt -e none -a -x -S none -o ControlMaster=no -o ControlPersist=no -o BatchMode=no -o ClearAllForwardings=yes -o RemoteCommand=none -o PermitLocalCommand=no -o LogLevel=INFO -o ServerAliveInterval=5 -o ServerAliveCountMax=2 -o ConnectTimeout=20 -- prod");
+        for (chosen, expected) in [("no", 1), ("off", 1), ("false", 1), ("ask", 0), ("accept-new", 0), ("yes", 0)] {
+            let resolved = Resolved::parse(&format!("stricthostkeychecking {chosen}\n"), "");
+            let basis = Basis { resolved: &resolved, ..basis };
+            for list in [start(&basis, Path::new("/r/m"), left, "x"), single(&basis, left, "x"), terminal_single(&basis, None)] {
+                assert_eq!(text(&list).matches("-o StrictHostKeyChecking=accept-new ").count(), expected, "{chosen}");
+            }
+        }
         let asks = Resolved::parse("stricthostkeychecking ask\n", "");
         assert!(text(&terminal_single(&Basis { resolved: &asks, ..basis }, None)).contains("-o StrictHostKeyChecking=yes"));
         insta::assert_snapshot!(text(&start_by_hand(&Basis { asking: Asking::ByTerminal, ..basis }, Path::new("/r/m-1"))), @"-T -a -x -M -S /r/m-1 -o ControlPersist=43200 -o ClearAllForwardings=yes -o RemoteCommand=none -o PermitLocalCommand=no -o LogLevel=INFO -o ServerAliveInterval=5 -o ServerAliveCountMax=2 -o Compression=yes -o ConnectTimeout=20 -- prod true");

@@ -54,6 +54,11 @@ impl Resolved {
         self.get("stricthostkeychecking").is_some_and(|value| value == "ask")
     }
 
+    /// Whether ssh would go on although a host's key has changed: `StrictHostKeyChecking no` (or `off`, which `-G` calls `false`).
+    pub(crate) fn bears_changed_keys(&self) -> bool {
+        self.get("stricthostkeychecking").is_some_and(|value| matches!(value, "no" | "off" | "false"))
+    }
+
     /// Whether another program stands between ssh and the host: with a master, ssh hides what it says.
     pub(crate) fn is_proxied(&self) -> bool {
         ["proxyjump", "proxycommand"].iter().any(|key| self.get(key).is_some_and(|value| value != "none" && !value.is_empty()))

@@ -104,6 +104,24 @@ mod tests {
     }
 
     #[test]
+    fn a_directory_that_another_user_made_is_refused() {
+        if !rustix::process::geteuid().is_root() {
+            eprintln!("not run: a_directory_that_another_user_made_is_refused: only root can make one for another user");
+            return;
+        }
+        let base = tempfile::tempdir().expect("a directory");
+        let theirs = base.path().join("towline");
+        fs::create_dir(&theirs).expect("a directory can be made");
+        fs::set_permissions(&theirs, fs::Permissions::from_mode(0o700)).expect("its mode can be set");
+        assert!(private(&theirs).is_ok());
+        std::os::unix::fs::chown(&theirs, Some(54_321), None).expect("root may give it away");
+        let error = private(&theirs).expect_err("refused");
+        assert!(error.to_string().contains("belongs to another user"), "{error}");
+        let fallback = base.path().join("state");
+        assert!(fresh(Some(base.path()), &fallback).expect("a path").starts_with(&fallback), "the next one is taken");
+    }
+
+    #[test]
     fn a_socket_path_is_fresh_short_and_falls_back() {
         let base = tempfile::Builder::new().prefix("t").tempdir_in("/tmp").expect("a directory");
         let (run, state) = (base.path().join("run"), base.path().join("state"));

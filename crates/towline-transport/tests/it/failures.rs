@@ -53,6 +53,18 @@ async fn host_keys_that_are_unknown_changed_or_revoked() {
     std::fs::write(lab.sshd.known_hosts(), known).unwrap();
     lab.sshd.change_host_key().unwrap();
     lab.sshd.restart().unwrap();
+    // The user lets new hosts in unasked; that is no leave to talk to one whose key has changed.
+    let careless = |name: &str, known: &str| {
+        format!(
+            "Host {name}\n  HostName 127.0.0.1\n  Port {}\n  User {}\n  IdentityFile {}\n  IdentitiesOnly yes\n  UserKnownHostsFile {known}\n  StrictHostKeyChecking no\n",
+            lab.sshd.port(),
+            lab.sshd.user(),
+            lab.sshd.key().display()
+        )
+    };
+    lab.add_config(&(careless("careless", &lab.sshd.known_hosts().to_string_lossy()) + &careless("throw-away", "/dev/null")));
+    check(&failure(&lab, &host("careless")).await, Code::HostKeyChanged, "HAS CHANGED. It offers ED25519 SHA256:");
+    open(&transport(&lab), &host("throw-away")).await;
     check(&failure(&lab, &host("lab")).await, Code::HostKeyChanged, "HAS CHANGED. It offers ED25519 SHA256:");
 }
 

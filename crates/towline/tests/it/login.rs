@@ -1,16 +1,87 @@
 //! Logging in for real, with towline's own binary as ssh's askpass: passphrases, passwords and sudo through PAM, host keys; and where
 //! the secrets are not to be found.
 
+use std::io::Write as _;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use towline_base::{Code, Failure, HostAlias, SecretName, SecretSource, SessionName};
 use towline_engine::action::{Bash, Connect, OnTimeout, Place, ReadWindow, Stderr, Write};
-use towline_engine::{Access, Action, AgentForwarding, Answer, Body, Call, Context, Engine, HostAccess, Reader, Settings, Wallet};
-use towline_testkit::{Lab, LabOptions, SshdOptions, Stage, process, stage};
+use towline_engine::events::Sink;
+use towline_engine::policy::{HostPattern, Origin, Policy, Rule, Scope};
+use towline_engine::{Access, Action, AgentForwarding, Answer, Body, Call, Context, Engine, HostAccess, Reader, Rules, Settings, Wallet};
+use towline_testkit::{Lab, LabOptions, SshdOptions, Stage, stage};
 
 const PASSPHRASE: &str = "open-sesame-please";
+
+/// What was told to anybody: log lines down to the last detail, events (transcripts are made of them), answers and failures.
+static TOLD: OnceLock<Arc<Mutex<Vec<u8>>>> = OnceLock::new();
+
+/// Collects what is told, from the first call on.
+fn told() -> Arc<Mutex<Vec<u8>>> {
+    let begin = || {
+        let told: Arc<Mutex<Vec<u8>>> = Arc::default();
+        let log = told.clone();
+        let writer = move || Told(log.clone());
+        let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(writer).finish();
+        tracing::subscriber::set_global_default(subscriber).unwrap();
+        told
+    };
+    TOLD.get_or_init(begin).clone()
+}
+
+struct Told(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Told {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Looks all the time for a secret in what every process of this machine shows of itself: both sides are here.
+struct Lookout {
+    over: Arc<AtomicBool>,
+    thread: std::thread::JoinHandle<(Vec<String>, usize)>,
+}
+
+impl Lookout {
+    fn begin(secret: &'static str, parts: &'static [&'static str]) -> Self {
+        let over: Arc<AtomicBool> = Arc::default();
+        let until = over.clone();
+        let thread = std::thread::spawn(move || {
+            let (mut found, mut looks) = (Vec::new(), 0);
+            while !until.load(Ordering::Relaxed) {
+                found.extend(shown_by_processes(secret, parts));
+                looks += 1;
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            (found, looks)
+        });
+        Self { over, thread }
+    }
+
+    fn saw_nothing(self) {
+        self.over.store(true, Ordering::Relaxed);
+        let (found, looks) = self.thread.join().unwrap();
+        assert!(found.is_empty() && looks > 5, "{looks} looks: {found:?}");
+    }
+}
+
+/// Which processes show a secret in these parts of theirs.
+fn shown_by_processes(secret: &str, parts: &[&str]) -> Vec<String> {
+    let pids = std::fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path());
+    let shows = |dir: &Path, part: &str| holds(&std::fs::read(dir.join(part)).unwrap_or_default(), secret);
+    pids.flat_map(|dir| parts.iter().filter(|part| shows(&dir, part)).map(|part| dir.join(part).display().to_string()).collect::<Vec<_>>())
+        .collect()
+}
 
 fn context() -> Context {
     Context {
@@ -24,8 +95,13 @@ fn context() -> Context {
     }
 }
 
-/// An engine whose logins at `lab` may use what `give` gives it; every secret lies in a file of its own.
+/// An engine whose logins at `lab` may use what `give` gives it.
 fn engine(lab: &Lab, secrets: &[(&str, &str)], give: impl FnOnce(&mut HostAccess)) -> Engine {
+    engine_with(lab, settings(lab, secrets, give))
+}
+
+/// What logins may use: every secret lies in a file of its own.
+fn settings(lab: &Lab, secrets: &[(&str, &str)], give: impl FnOnce(&mut HostAccess)) -> Access {
     let mut sources = std::collections::BTreeMap::new();
     for (name, text) in secrets {
         let file = lab.dir().join("config").join(name);
@@ -35,14 +111,24 @@ fn engine(lab: &Lab, secrets: &[(&str, &str)], give: impl FnOnce(&mut HostAccess
     }
     let mut host = HostAccess::default();
     give(&mut host);
-    let access = Access {
+    Access {
         wallet: Wallet::new(sources),
         hosts: [("lab".to_owned(), host)].into(),
         askpass: Some(env!("CARGO_BIN_EXE_towline").into()),
         ..Access::default()
-    };
+    }
+}
+
+/// An engine with this access.
+fn engine_with(lab: &Lab, access: Access) -> Engine {
+    engine_of(lab, access, Rules::default())
+}
+
+/// An engine with this access and these rules.
+fn engine_of(lab: &Lab, access: Access, rules: Rules) -> Engine {
     let ssh_options = vec!["-F".to_owned(), lab.ssh_config().to_string_lossy().into_owned()];
-    Engine::new(Settings { ssh_options, access, ..Settings::new("ssh", lab.state_dir()) })
+    let on_event = Some(Sink::new(|event| drop(writeln!(Told(told()), "{event:?}"))));
+    Engine::new(Settings { ssh_options, access, rules, on_event, ..Settings::new("ssh", lab.state_dir()) })
 }
 
 fn name(text: &str) -> SecretName {
@@ -58,13 +144,16 @@ fn bash(command: &str, stdin: Option<&str>) -> Action {
         place: Place::Session,
         cwd: None,
         env: Vec::new(),
+        env_secrets: Vec::new(),
         stdin: stdin.map(|text| text.as_bytes().to_vec()),
         stderr: Stderr::Merged,
     })
 }
 
 async fn on(engine: &Engine, host: &str, action: Action) -> Result<Answer, Failure> {
-    engine.perform(Call { host: Some(HostAlias::parse(host).unwrap()), session: None, action }, context()).await
+    let answer = engine.perform(Call { host: Some(HostAlias::parse(host).unwrap()), session: None, action }, context()).await;
+    writeln!(Told(told()), "{answer:?}").unwrap();
+    answer
 }
 
 /// What a command printed.
@@ -78,14 +167,15 @@ async fn refused(engine: &Engine, host: &str) -> Failure {
     on(engine, host, bash("true", None)).await.unwrap_err()
 }
 
-/// Looks for a secret where it must not be: arguments and environments of every process, and the files below these directories.
+const BOTH: &[&str] = &["cmdline", "environ"];
+
+/// Looks for a secret where it must not be: arguments and environments of every process, what was told to anybody, and the files of
+/// both sides (shell history among them).
 fn is_nowhere(secret: &str, lab: &Lab) {
-    for process in process::all() {
-        for part in ["cmdline", "environ"] {
-            let all = std::fs::read(format!("/proc/{}/{part}", process.pid)).unwrap_or_default();
-            assert!(!holds(&all, secret), "{part} of {process:?}");
-        }
-    }
+    assert_eq!(shown_by_processes(secret, BOTH), [""; 0]);
+    let told = told();
+    let told = told.lock().unwrap();
+    assert!(!told.is_empty() && !holds(&told, secret), "{}", String::from_utf8_lossy(&told));
     for dir in [lab.state_dir(), lab.runtime_dir(), lab.client_home(), lab.sshd.dir().to_owned()] {
         look(&dir, secret);
     }
@@ -116,8 +206,10 @@ async fn a_keys_passphrase_comes_from_the_secret_that_the_configuration_names() 
     let lab = Lab::start();
     locked_key(&lab);
     let key = lab.sshd.key();
+    let lookout = Lookout::begin(PASSPHRASE, BOTH);
     let good = engine(&lab, &[("KEY", PASSPHRASE)], |host| drop(host.passphrases.insert(key.clone(), SecretName::parse("KEY").unwrap())));
     assert_eq!(said(&good, "lab", "echo in", None).await, "in\n");
+    lookout.saw_nothing();
     is_nowhere(PASSPHRASE, &lab);
     good.close().await;
 }
@@ -182,8 +274,10 @@ async fn a_password_goes_to_pam_and_nowhere_else() {
     }
     for method in ["PasswordAuthentication", "KbdInteractiveAuthentication"] {
         let lab = by_password(method, "");
+        let lookout = Lookout::begin(stage::PASSWORD, BOTH);
         let good = engine(&lab, &[("PW", stage::PASSWORD)], |host| host.password = Some(name("PW")));
         assert_eq!(said(&good, "lab", "id -un", None).await, format!("{}\n", stage::USER), "{method}");
+        lookout.saw_nothing();
         is_nowhere(stage::PASSWORD, &lab);
         good.close().await;
     }
@@ -225,9 +319,11 @@ async fn root_works_by_sudo_with_files_and_commands_and_the_password_is_nowhere(
         return;
     }
     let lab = by_key(WITH_PASSWORD);
+    let lookout = Lookout::begin(stage::PASSWORD, BOTH);
     let engine = engine(&lab, &[("PW", stage::PASSWORD)], |host| host.sudo = Some(name("PW")));
     assert_eq!(said(&engine, "lab", "id -un", None).await, format!("{}\n", stage::USER));
     assert_eq!(said(&engine, "lab+root", "id -un; cat", Some("its own stdin")).await, "root\nits own stdin");
+    lookout.saw_nothing();
     is_nowhere(stage::PASSWORD, &lab);
     // A later command of the account finds no ticket of ours.
     assert!(said(&engine, "lab", "sudo -n id -un 2>&1", None).await.contains("password is required"));
@@ -273,13 +369,132 @@ async fn each_way_in_which_sudo_refuses_is_told() {
     assert_eq!(said(&engine, "lab+root", "id -un", None).await, "root\n", "NOPASSWD needs none");
 }
 
+/// An agent with one key, for the alias `agent`.
+struct Agent(std::process::Child);
+
+impl Agent {
+    fn start(lab: &Lab) -> Self {
+        let socket = lab.dir().join("agent.sock");
+        let child = lab.command("ssh-agent").args(["-D", "-a"]).arg(&socket).stdout(std::process::Stdio::null()).spawn().unwrap();
+        let agent = Self(child);
+        towline_testkit::eventually(Duration::from_secs(20), || socket.exists());
+        let added = lab.command("ssh-add").env("SSH_AUTH_SOCK", &socket).arg(lab.sshd.key()).stderr(std::process::Stdio::null()).status();
+        assert!(added.unwrap().success());
+        let config = lab.sshd.client_config("agent", lab.relay.port());
+        lab.add_config(&config.replace("IdentityAgent none", &format!("IdentityAgent {}", socket.display())));
+        agent
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn connect(agent: AgentForwarding) -> Action {
+    Action::Connect(Connect { agent, ..Connect::default() })
+}
+
 #[tokio::test]
-async fn a_forwarded_agent_is_told_of_and_stays_off_the_plain_connection() {
+async fn a_forwarded_agent_is_for_the_calls_that_ask_for_it_and_for_no_session() {
     let lab = Lab::start();
+    let _agent = Agent::start(&lab);
     let engine = engine(&lab, &[], |_| {});
-    let text = |answer: Answer| answer.notes.join("\n");
-    assert_eq!(said(&engine, "lab", "echo \"[$SSH_AUTH_SOCK]\"", None).await, "[]\n");
-    let with = Connect { agent: AgentForwarding::On, ..Connect::default() };
-    let notes = text(on(&engine, "lab", Action::Connect(with)).await.unwrap());
-    assert!(notes.contains("agent"), "{notes}");
+    let look = "ssh-add -l 2>&1 | grep -c SHA256; echo \"${SSH_AUTH_SOCK:+there}\"";
+    assert_eq!(said(&engine, "agent", look, None).await, "0\n\n");
+    let answer = on(&engine, "agent", connect(AgentForwarding::On)).await.unwrap();
+    let Body::Text(text) = &answer.body else { panic!("a text") };
+    assert!(text.contains("Connected to agent+1 ") && answer.notes.join("").contains("holds 1 key"), "{answer:?}");
+    // It is the very same session on the host: by the one name with the agent, by the other without.
+    assert_eq!(said(&engine, "agent+1", &format!("MINE=1; {look}"), None).await, "1\nthere\n");
+    assert_eq!(said(&engine, "agent", &format!("echo $MINE; {look}"), None).await, "1\n0\n\n");
+    // A new connection has another socket, and the session is as before.
+    lab.sshd.end_connections();
+    assert_eq!(said(&engine, "agent+1", &format!("echo $MINE; {look}"), None).await, "1\n1\nthere\n");
+    assert_eq!(said(&engine, "agent", look, None).await, "0\n\n");
+    engine.close().await;
+}
+
+#[tokio::test]
+async fn an_agent_on_the_users_own_connection_reaches_no_command_that_did_not_ask_for_it() {
+    let lab = Lab::start();
+    let _agent = Agent::start(&lab);
+    let socket = lab.dir().join("own");
+    lab.add_config(&format!("Host agent\n  ControlPath {}\n", socket.display()));
+    // A session that asked for the agent gives it to every later one of the connection.
+    let (null, mut up) = (std::process::Stdio::null, lab.ssh());
+    up.args(["-A", "-M", "-o", "ControlPersist=60", "agent", "true"]).stdin(null()).stdout(null()).stderr(null());
+    assert!(up.status().unwrap().success() && socket.exists());
+    let plain = lab.ssh().args(["-a", "agent", "echo \"${SSH_AUTH_SOCK:+there}\""]).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&plain.stdout), "there\n", "sshd would give it to anybody");
+    let engine = engine(&lab, &[], |_| {});
+    assert_eq!(said(&engine, "agent", "echo \"[$SSH_AUTH_SOCK]\"", None).await, "[]\n");
+    engine.close().await;
+}
+
+#[tokio::test]
+async fn a_command_is_lent_a_secret_that_the_configuration_names_and_nobody_reads_it() {
+    const TOKEN: &str = "tok-en-that-nobody-reads";
+    let lab = Lab::start();
+    let secrets = [("TOKEN", TOKEN), ("PW", "not-for-commands")];
+    let lends = |host: &str| {
+        let names = Rule { says: [if host == "lab" { "TOKEN" } else { "OTHER" }.to_owned()].into(), from: Origin("the test".to_owned()) };
+        Scope { exact: None, hosts: vec![HostPattern::new(host)], policy: Policy { secrets: vec![names], ..Policy::default() } }
+    };
+    let rules = Rules { hosts: vec![lends("lab"), lends("direct")], ..Rules::default() };
+    let engine = engine_of(&lab, settings(&lab, &secrets, |host| host.password = Some(name("PW"))), rules);
+    let with = |command: &str, names: &[&str]| {
+        let Action::Bash(bash) = bash(command, None) else { unreachable!() };
+        Action::Bash(Bash { env_secrets: names.iter().map(|text| name(text)).collect(), ..bash })
+    };
+    // The command's own environment is where it belongs.
+    let lookout = Lookout::begin(TOKEN, &["cmdline"]);
+    let answer = on(&engine, "lab", with("printf %s \"$TOKEN\" | sha256sum | cut -c1-12", &["TOKEN"])).await.unwrap();
+    let Body::Execution(execution) = answer.body else { panic!("an execution") };
+    assert_eq!(String::from_utf8_lossy(&execution.stdout.head), "4eb1e2bf3a0a\n");
+    lookout.saw_nothing();
+    is_nowhere(TOKEN, &lab);
+    assert_eq!(said(&engine, "lab", "echo \"[$TOKEN]\"", None).await, "[]\n");
+    for names in [&["PW"][..], &["TOKEN", "PW"], &["NONE"]] {
+        let failure = on(&engine, "lab", with("touch ran", names)).await.unwrap_err();
+        assert!(failure.code == Code::Forbidden && failure.text.contains("is not one of those that may be used here"), "{failure}");
+    }
+    assert!(!lab.sshd.home().join("ran").exists());
+    let failure = on(&engine, "direct", with("true", &["TOKEN"])).await.unwrap_err();
+    assert_eq!(failure.code, Code::Forbidden, "{failure}");
+    engine.close().await;
+}
+
+#[tokio::test]
+async fn a_man_in_the_middle_gets_no_byte_of_a_secret() {
+    for strict in ["yes", "ask", "accept-new", "no"] {
+        let sshd =
+            SshdOptions { config: vec!["PubkeyAuthentication no".into(), "PasswordAuthentication yes".into()], ..SshdOptions::default() };
+        let client_config = format!("StrictHostKeyChecking {strict}");
+        let mut lab = Lab::with(LabOptions { sshd, client_config, ..LabOptions::default() });
+        let fetched = lab.dir().join("fetched");
+        let words = ["sh".to_owned(), "-c".to_owned(), format!("touch '{}'; echo wrong-one", fetched.display())];
+        let attempt = |wallet| {
+            let host = HostAccess { password: Some(name("PW")), ..HostAccess::default() };
+            let access = Access { wallet, hosts: [("lab".to_owned(), host)].into(), ..Access::default() };
+            engine_with(&lab, Access { askpass: Some(env!("CARGO_BIN_EXE_towline").into()), ..access })
+        };
+        let wallet = || Wallet::new([(name("PW"), SecretSource::Command(words.to_vec()))].into());
+        let first = attempt(wallet());
+        let failure = refused(&first, "lab").await;
+        assert!(failure.code == Code::AuthRejected && fetched.exists(), "{strict}: the right host is given it: {failure}");
+        std::fs::remove_file(&fetched).unwrap();
+        let other = attempt(wallet());
+        lab.sshd.change_host_key().unwrap();
+        lab.sshd.restart().unwrap();
+        // Whoever tried before, and whoever comes anew.
+        for engine in [&first, &other] {
+            let failure = refused(engine, "lab").await;
+            assert_eq!(failure.code, Code::HostKeyChanged, "{strict}: {failure}");
+        }
+        assert!(!fetched.exists(), "{strict}: the secret was not even fetched");
+        assert_eq!(lab.sshd.log().matches("Failed password").count(), 1, "{strict}: {}", lab.sshd.log());
+    }
 }

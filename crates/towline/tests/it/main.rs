@@ -10,5 +10,6 @@ pub(crate) mod run;
 mod secrets;
 mod server;
 mod settings;
+mod stranger;
 mod watch;
 mod words;
