@@ -400,7 +400,9 @@ pub(crate) fn state_of(standing: &Standing) -> State {
         Standing::Killed(signal) => State::Killed(signal.clone()),
         Standing::Running => State::Running,
         Standing::Queued => State::Queued,
-        Standing::NeverBegan => State::Lost("it was stopped while it was queued, and never began".to_owned()),
+        Standing::NeverBegan => {
+            State::Lost("it never began: it was stopped while it was queued, or whoever was to begin it was ended".to_owned())
+        }
         Standing::NoDirectory => State::Lost("its directory was not there, and nothing was run".to_owned()),
         Standing::Lost(Why::Reboot) => State::Lost("the host was rebooted while it ran".to_owned()),
         Standing::Lost(Why::Supervisor) => State::Lost("the host's processes that watched it were ended".to_owned()),

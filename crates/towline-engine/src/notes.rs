@@ -17,8 +17,18 @@ pub(crate) fn of_marks(marks: &[Mark]) -> Vec<String> {
         Mark::StateRestored => Some(
             "the session's shell was lost (host rebooted, or its processes were ended). A new one has the directory and environment that were saved; background jobs are gone.",
         ),
+        Mark::NoRoom => Some("the host had no room for all of the output: what could be kept is shown."),
+        Mark::MayMiss => Some(
+            "some of the output may be missing: the process on the host that collects it was ended in the moment when the command ended.",
+        ),
     };
     marks.iter().filter_map(|mark| text(mark).map(str::to_owned)).collect()
+}
+
+/// What an execution's marks say of its output.
+pub(crate) fn of_output(marks: &[Mark]) -> Vec<String> {
+    let about: Vec<Mark> = marks.iter().copied().filter(|mark| matches!(mark, Mark::NoRoom | Mark::MayMiss)).collect();
+    of_marks(&about)
 }
 
 /// Commands of a visit that are named; the others are counted.

@@ -45,11 +45,11 @@ pub(crate) async fn output(line: &LineDriver, job: JobOutput) -> Result<Answer, 
         _ => None,
     };
     let wait = if waited.is_some() { Duration::ZERO } else { wait };
-    let answer = match grep {
+    let (answer, notes) = match grep {
         Some(pattern) => search(line, &job, &pattern, wait).await?,
         None => slice(line, &job, wait).await?,
     };
-    Ok(Answer { body: Body::JobOutput(OutputSlice { waited: waited.or(answer.waited), ..answer }), notes: Vec::new() })
+    Ok(Answer { body: Body::JobOutput(OutputSlice { waited: waited.or(answer.waited), ..answer }), notes })
 }
 
 fn compile(parameter: &str, pattern: &str) -> Result<Regex, Failure> {
@@ -119,7 +119,7 @@ fn request(job: &JobOutput, offset: Option<u64>, limit: u64, tail: u64, wait: Du
     }
 }
 
-async fn slice(line: &LineDriver, job: &JobOutput, wait: Duration) -> Result<OutputSlice, Failure> {
+async fn slice(line: &LineDriver, job: &JobOutput, wait: Duration) -> Result<(OutputSlice, Vec<String>), Failure> {
     let limit = job.limit.unwrap_or(SLICE_BYTES).min(LARGEST_SLICE);
     // A wait for output begins where the agent stands, or behind what is there now; a look begins at the beginning.
     let waits_for_more = !wait.is_zero() && job.wait_for == WaitFor::Output;
@@ -138,8 +138,10 @@ fn waited_words(why: &str) -> Option<String> {
     }
 }
 
-fn answer(job: &JobOutput, slice: Slice, offset: u64, bytes: Vec<u8>, waited: Option<String>) -> OutputSlice {
-    OutputSlice {
+/// What is shown, and what is to be said of the output.
+fn answer(job: &JobOutput, slice: Slice, offset: u64, bytes: Vec<u8>, waited: Option<String>) -> (OutputSlice, Vec<String>) {
+    let notes = notes::of_output(&slice.report.marks);
+    let shown = OutputSlice {
         id: job.id.clone(),
         state: state_of(&slice.report.standing),
         duration: duration_of(&slice.report),
@@ -150,11 +152,12 @@ fn answer(job: &JobOutput, slice: Slice, offset: u64, bytes: Vec<u8>, waited: Op
         total: slice.total,
         dropped: slice.dropped,
         waited,
-    }
+    };
+    (shown, notes)
 }
 
 /// Goes through the whole stream in windows and keeps the lines that match, within one answer's size.
-async fn search(line: &LineDriver, job: &JobOutput, pattern: &Regex, wait: Duration) -> Result<OutputSlice, Failure> {
+async fn search(line: &LineDriver, job: &JobOutput, pattern: &Regex, wait: Duration) -> Result<(OutputSlice, Vec<String>), Failure> {
     let budget = usize::try_from(job.limit.unwrap_or(SLICE_BYTES).min(LARGEST_SLICE)).unwrap_or(usize::MAX);
     let mut at = job.offset.unwrap_or(0);
     let mut lines = Lines::default();

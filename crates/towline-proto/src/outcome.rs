@@ -13,7 +13,7 @@ pub enum Standing {
     Running,
     /// It waits in its session's queue, or its session is only coming up.
     Queued,
-    /// It never began: it was stopped while it was queued.
+    /// It never began: it was stopped while it was queued, or whoever was to begin it was lost.
     NeverBegan,
     /// It never began: its directory is not there.
     NoDirectory,
@@ -60,10 +60,21 @@ pub enum Mark {
     StateRestored,
     /// A person ran commands in the session that its agent was not told of yet.
     Visited,
+    /// The host had no room for all of the output.
+    NoRoom,
+    /// Whoever collects output was lost in the moment of the end: some of it may be missing.
+    MayMiss,
 }
 
-const MARKS: &[(char, Mark)] =
-    &[('r', Mark::ShellReplaced), ('h', Mark::HandedOver), ('l', Mark::LoginSkipped), ('s', Mark::StateRestored), ('v', Mark::Visited)];
+const MARKS: &[(char, Mark)] = &[
+    ('r', Mark::ShellReplaced),
+    ('h', Mark::HandedOver),
+    ('l', Mark::LoginSkipped),
+    ('s', Mark::StateRestored),
+    ('v', Mark::Visited),
+    ('f', Mark::NoRoom),
+    ('m', Mark::MayMiss),
+];
 
 /// Signals by number, as Linux and the BSDs agree on; others are named by their number.
 const SIGNALS: &[(u8, &str)] = &[

@@ -19,6 +19,7 @@ pub const HOST_PARTS: &[(&str, &str)] = &[
     ("record", include_str!("sh/record.sh")),
     ("pump", include_str!("sh/pump.sh")),
     ("session", include_str!("sh/session.sh")),
+    ("adopt", include_str!("sh/adopt.sh")),
     ("prepare", include_str!("sh/prepare.sh")),
     ("supervise", include_str!("sh/supervise.sh")),
     ("stop", include_str!("sh/stop.sh")),

@@ -84,6 +84,8 @@ pub(super) struct Story {
     pub(super) wrong: Vec<String>,
     /// Whether its outcome has been read.
     pub(super) settled: bool,
+    /// Whether it was told that some of its output may be missing.
+    pub(super) may_miss: bool,
 }
 
 /// A host and what happens there.

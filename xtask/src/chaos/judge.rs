@@ -30,7 +30,8 @@ pub(super) fn judge(story: &Story, around: &Circumstances<'_>) -> Vec<String> {
         let truth = match said {
             Said::Exited(status) => *status == story.work.status && ran == 1,
             Said::Killed(signal) => (signal == "KILL" && shell_killed) || (signal == "TERM" && cancelled),
-            Said::Lost(why) => cancelled && why.contains("never began") && ran == 0,
+            // It was cancelled before, or whoever was to give it to a shell was killed in that moment.
+            Said::Lost(why) => why.contains("never began") && ran == 0,
             Said::NotStarted(_) => ran == 0,
             Said::NoRecord => ran == 0 && !has_begun(story),
             Said::GoesOn | Said::Unknown(_) | Said::Cancelled | Said::NotTold(_) | Said::Nothing => true,
@@ -79,7 +80,7 @@ mod tests {
     fn check(status: u8, ran: usize, settled: bool, said: &[Said]) -> usize {
         let work = Work::next(&mut Dice::new(1, 1), "t".to_owned()).ending_with(status);
         let said = said.iter().map(|said| (Duration::from_secs(1), said.clone())).collect();
-        let story = Story { work, towline: 0, said, asked: Duration::ZERO, id: None, wrong: Vec::new(), settled };
+        let story = Story { work, towline: 0, said, asked: Duration::ZERO, id: None, wrong: Vec::new(), settled, may_miss: false };
         let ledger = HashMap::from([("t".to_owned(), ran)]);
         judge(&story, &Circumstances { ledger: &ledger, shells_killed: &[] }).len()
     }

@@ -21,6 +21,7 @@ struct Counts {
     ran: usize,
     hit: usize,
     recovered: usize,
+    may_miss: usize,
     faults: BTreeMap<&'static str, usize>,
     answers: BTreeMap<&'static str, usize>,
     recoveries: Vec<f64>,
@@ -71,6 +72,7 @@ fn count(field: &Field, counts: &mut Counts) -> Vec<String> {
         counts.ran += usize::from(ran);
         counts.hit += usize::from(hit && ran);
         counts.recovered += usize::from(hit && ran && story.settled);
+        counts.may_miss += usize::from(story.may_miss);
         *counts.answers.entry(judge::kind(story)).or_default() += 1;
         let found = judge::judge(story, &around);
         if !found.is_empty() {
@@ -121,6 +123,7 @@ fn shown(counts: &mut Counts, took: Duration) -> String {
         "{} ran while something went wrong before their first answer; the outcome of {} was recovered",
         counts.hit, counts.recovered
     );
+    let _ = writeln!(text, "{} were told with the word that some of their output may be missing", counts.may_miss);
     let _ = writeln!(text, "first answers:");
     for (kind, count) in &counts.answers {
         let _ = writeln!(text, "{count:>8}  {kind}");

@@ -100,6 +100,11 @@ fn of_status(text: &str) -> Parts {
     Parts { said, id, body, notes }
 }
 
+/// Whether the notes say that output may be missing.
+pub(super) fn may_miss(notes: &[String]) -> bool {
+    notes.iter().any(|note| note.contains("output may be missing"))
+}
+
 /// First byte, end and whole size of a slice, as the last line of JobOutput's answer tells them.
 pub(super) fn extent(text: &str) -> Option<(usize, usize, usize)> {
     let words = text.rsplit_once("stdout ")?.1.strip_suffix(" bytes]")?;

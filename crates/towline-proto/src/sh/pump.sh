@@ -96,6 +96,8 @@ tl_pump() {
     if tl_crowded || { tl_size "$1" && [ "$tl_v" -ge "$TL_HEAD_CAP" ]; }; then tl_pump_ring "$1" && break; fi
   done
   if [ -n "$tl_full" ]; then cat >/dev/null; fi
+  # Said in its file before it is heard: the next pump of this pipe has the same.
+  if [ -e "$tl_pump_file" ]; then echo end >>"$tl_pump_file"; fi
   tl_say "$2" "$3 $tl_full"
 }
 
@@ -118,8 +120,9 @@ tl_pump_ring() {
   done
 }
 
-# tl_start_pump PIPE SPOOL WORDS: a pump for the pipe; sets tl_v to its pid. Who it is stands in a file beside the pipe, for a
-# supervisor that comes after this one. Whoever starts it has the pipe open for reading until it is done.
+# tl_start_pump PIPE SPOOL WORDS [BY]: a pump for the pipe; sets tl_v to its pid. Who it is, for which spool, by whom it was started (s the
+# supervisor of the command - a one who took over - u the same, and some may be missing) and that it saw the end stand in a file beside
+# the pipe, for a supervisor that comes after this one. Whoever starts it has the pipe open for reading until it is done.
 tl_start_pump() {
   (
     tl_shut
@@ -129,16 +132,31 @@ tl_start_pump() {
     tl_own_pid
     tl_p=$tl_v
     tl_birth "$tl_p"
-    printf '%s %s\n' "$tl_p" "$tl_v" >"$1.m"
+    tl_pump_file=$1.m
+    printf '%s %s %s %s\n' "$tl_p" "$tl_v" "${2##*/}" "${4:-s}" >"$tl_pump_file"
     tl_pump "$2" "$tl_in" "$3"
   ) &
   tl_v=$!
 }
 
+# tl_pump_of PIPE SPOOL: whether there is, or was, a pump between these two; sets tl_p_pid, tl_p_start, tl_p_by, and tl_p_end to `end` if it
+# saw the end.
+tl_pump_of() {
+  tl_p_pid=0 tl_p_start='' tl_p_spool='' tl_p_by='' tl_p_end=''
+  if [ -r "$1.m" ]; then { IFS=' ' read -r tl_p_pid tl_p_start tl_p_spool tl_p_by && IFS='' read -r tl_p_end; } <"$1.m"; fi
+  [ "$tl_p_spool" = "${2##*/}" ]
+}
+
 # tl_settle HANDLE PIPE SPOOL PUMP: returns when all that was written into PIPE before this call is in SPOOL. If nobody holds
 # the pipe any more, the pump is only slow, and its end is awaited. Else a mark that nobody can foresee is put behind it and is
-# seen to arrive; whoever shows the output leaves it out.
+# seen to arrive; whoever shows the output leaves it out. A pump that was ended itself is replaced, and tl_unsure set: what it had
+# in its hands is lost.
 tl_settle() {
+  if [ -p "$2" ] && ! tl_alive "$4" '?' && ! { tl_pump_of "$2" "$3" && [ "$tl_p_end" = end ]; }; then
+    tl_unsure=1
+    tl_start_pump "$2" "$3" 'e -' u
+    set -- "$1" "$2" "$3" "$tl_v"
+  fi
   tl_tries=0
   while tl_alive "$4" '?' && [ "$tl_tries" -lt 60 ] && ! tl_is_held "$2"; do
     tl_tries=$((tl_tries + 1))

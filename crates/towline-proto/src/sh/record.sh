@@ -6,11 +6,12 @@
 #   b <session> <spool> <pid> <start> <clock> <boot> <gen> <pipe> <claim> .      it begins: in which shell
 #   k <signal> - - - - .                          a stop was asked for
 #   d <gen> <word> <number> - <directory> .       what the shell itself, or who waited for it, says of its end
+#   t - - - - - .                                 its supervisor begins to take the output out of the pipe by itself
 #   o <output> - - - - .                          all of its output, if it was little: \\, \n and \0040 for what a word cannot hold
 #   s <word> <number> <hundredths> <flags> <directory> .         the outcome: exit, kill, cwd (no directory), never
 #
 # A line without its last dot was not written whole and does not count. Flags of an outcome: r the shell was ended by the
-# command and replaced - h it had left its session before - l the login files were left out - s the session's shell had been
+# command and replaced - h it had left its session before - m some of the output may be missing - l the login files were left out - s the session's shell had been
 # lost and was restored from what was saved - f the spool could not hold all of the output - v a person ran commands in the
 # session that its agent was not told of.
 #
@@ -37,7 +38,7 @@ tl_create() {
 # fields by their names; tl_b_rest is the first begin line from its clock on, tl_raw what the shell said of its end, tl_kept the output that is in
 # the record itself, still escaped.
 tl_read_record() {
-  tl_x=$TL_ROOT/x/$1 tl_state=away tl_cwd='?' tl_b_rest='' tl_raw='' tl_signal='' tl_kept='' tl_id='' tl_whole='' tl_read_last=$1
+  tl_x=$TL_ROOT/x/$1 tl_state=away tl_cwd='?' tl_b_rest='' tl_raw='' tl_signal='' tl_kept='' tl_taken='' tl_id='' tl_whole='' tl_read_last=$1
   if [ ! -e "$tl_x" ]; then return 1; fi
   # shellcheck disable=SC2034 # fields that other files use
   {
@@ -47,6 +48,7 @@ tl_read_record() {
       case $tl_kind$tl_rest in
         b*' .') if [ -z "$tl_b_rest" ]; then tl_name=$tl_word1 tl_spool=$TL_ROOT/o/$tl_word2 tl_shell=$tl_word3 tl_start=$tl_word4 tl_b_rest=$tl_rest; fi ;;
         k*' .') tl_signal=$tl_word1 ;;
+        t*' .') tl_taken=1 ;;
         'o- .') if [ "$tl_word2$tl_word3$tl_word4" = --- ]; then tl_kept=$tl_word1; fi ;;
         d*' .') if [ -z "$tl_raw" ]; then tl_raw="$tl_word2 $tl_word3" tl_raw_cwd=${tl_rest% .}; fi ;;
         s*' .')
@@ -72,7 +74,8 @@ tl_state_of() {
 }
 
 # tl_judge HANDLE: a begun execution without an outcome: it runs if its shell lives, or if its supervisor does, who is about
-# to say how it ended. If neither does: what the shell left is the outcome; if it left nothing, it is lost, and why is said.
+# to say how it ended. If neither does: what the shell left is the outcome, which a supervisor tells that takes over, since the output may
+# still lie in the pipe; where none can any more, it is told that some may be missing. If the shell left nothing, it is lost, and why is said.
 tl_judge() {
   if [ "$tl_boot" = "$TL_BOOT" ]; then
     tl_supervisor "$TL_ROOT/s/$tl_name"
@@ -82,18 +85,32 @@ tl_judge() {
     if [ -z "$tl_raw" ]; then tl_await_word "$1"; fi
     tl_read_record "$1"
     if [ "$tl_state" != running ]; then return 0; fi
+    tl_v=${tl_b_rest#* * }
+    if [ -n "$tl_raw" ] && [ -e "$TL_ROOT/s/$tl_name/u.${tl_v%% *}" ]; then tl_call_relief "$1" && return 0; fi
   fi
   if [ -n "$tl_raw" ]; then
     tl_now
     tl_clock=$tl_v
     # Whoever was lost may have left half a line.
-    tl_publish "$1" "$tl_raw" - - "${tl_nl}s $tl_raw - - $tl_raw_cwd ."
+    tl_publish "$1" "$tl_raw" - m "${tl_nl}s $tl_raw - m $tl_raw_cwd ."
     tl_read_record "$1"
   elif [ "$tl_boot" = "$TL_BOOT" ]; then
     tl_state='lost supervisor'
   else
     tl_state='lost reboot'
   fi
+}
+
+# tl_call_relief HANDLE: a lane starts a supervisor in the place of the one that is lost; who looks again and again does so now and then.
+tl_call_relief() {
+  if [ -z "${TL_LANE_ID-}" ]; then return 0; fi
+  if [ "${tl_relief_of-}" = "$1" ] && [ "$tl_relief" -gt 0 ]; then tl_relief=$((tl_relief - 1)) && return 0; fi
+  tl_relief_of=$1 tl_relief=40
+  (
+    tl_beside
+    exec </dev/null >/dev/null 7>&-
+    tl_relieve "$1" "$tl_name"
+  ) &
 }
 
 # tl_await_word HANDLE: its shell is gone: gives whoever waited for it the time to say how it ended.
@@ -107,8 +124,8 @@ tl_await_word() {
   done
 }
 tl_waited_for() {
-  tl_w_pid=''
-  { IFS=' ' read -r tl_rest tl_rest tl_w_pid tl_w_start tl_rest <"$1"; } 2>/dev/null
+  tl_w_pid='' tl_w_start='' tl_w_pipe=''
+  { IFS=' ' read -r tl_rest tl_rest tl_w_pid tl_w_start tl_w_pipe tl_rest <"$1"; } 2>/dev/null
   tl_alive "$tl_w_pid" "$tl_w_start"
 }
 

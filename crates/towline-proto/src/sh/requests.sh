@@ -188,8 +188,12 @@ tl_is_awaited() {
 tl_relieve() {
   case $2 in
     @*)
-      tl_next=1
-      while [ -e "$TL_ROOT/s/$2/g.$tl_next" ]; do tl_next=$((tl_next + 1)); done
+      tl_next=1 tl_tries=0
+      while [ -e "$TL_ROOT/s/$2/g.$tl_next" ]; do
+        # One that is about to come up is enough.
+        if tl_claimed "$TL_ROOT/s/$2/g.$tl_next"; then return 0; fi
+        tl_next=$((tl_next + 1))
+      done
       if [ -d "$TL_ROOT/s/$2" ]; then tl_spawn "$TL_ROOT/s/$2" "$1" "$tl_next"; fi
       ;;
     *) tl_ensure "$2" ;;

@@ -1,5 +1,4 @@
-# A session's shells: how one is started and restored, what its death means, a command that leaves it, a copy beside it, and
-# what a supervisor finds that takes the place of one that was lost.
+# A session's shells: how one is started and restored, what its death means, a command that leaves it, a copy beside it.
 
 # tl_last_state DIR: sets tl_state_file to the newest whole saved state of that session, or to nothing.
 tl_last_state() {
@@ -35,10 +34,11 @@ tl_start_shell() {
     esac
     tl_rc=$? tl_by=''
     if [ -s "$tl_d/z.$tl_gen" ]; then tl_by=signal; fi
-    # All that a copy had goes with it.
-    if [ "$tl_once" = - ]; then rm -f "$tl_d/c.$tl_gen" "$tl_d/z.$tl_gen"; fi
     if ! tl_alive "$tl_pid" "$tl_birth_of_me"; then tl_testify "$tl_rc" "$tl_by"; fi
     tl_say "$tl_in" "z $tl_gen $tl_rc $tl_by"
+    if [ -n "$TL_FAST" ]; then tl_stand_by "$tl_rc" "$tl_by"; fi
+    # All that a copy had goes with it.
+    if [ "$tl_once" = - ]; then rm -f "$tl_d/c.$tl_gen" "$tl_d/z.$tl_gen"; fi
   ) &
   if [ -z "$1" ] && [ -n "$tl_login" ]; then tl_after 10 "y $tl_gen" && tl_login_timer=$tl_v; fi
 }
@@ -53,7 +53,7 @@ tl_become_shell() {
   tl_birth "$tl_own"
   tl_own_start=$tl_v tl_w_pid=$tl_parent
   tl_birth "$tl_w_pid"
-  printf '%s %s %s %s .\n' "$tl_own" "$tl_own_start" "${tl_w_pid:--}" "${tl_v:--}" >"$tl_d/u.$tl_gen"
+  printf '%s %s %s %s %s .\n' "$tl_own" "$tl_own_start" "${tl_w_pid:--}" "${tl_v:--}" "${tl_pipe:--}" >"$tl_d/u.$tl_gen"
   tl_say "$tl_in" "u $tl_gen $tl_own $tl_own_start"
   if [ -n "$TL_USER_LC_ALL" ]; then LC_ALL=$TL_USER_LC_ALL; else unset LC_ALL; fi
   # shellcheck disable=SC2016 # expanded by the session's shell
@@ -108,21 +108,27 @@ tl_on_y() {
 # z GEN STATUS SIGNALLED: the shell's process ended. If a command was in work, that is its outcome; in any case a new shell takes
 # over from the last saved state.
 tl_on_z() {
-  if [ "$tl_1" != "$tl_gen" ]; then
-    if [ ! -r "$tl_d/away.$tl_1" ]; then return 0; fi
-    tl_g=$tl_1
-    IFS=' ' read -r tl_h tl_rest <"$tl_d/away.$tl_g"
-    tl_outcome_of_death "$tl_h" "$tl_2" "$tl_3"
-    tl_on_late "$tl_g" "$tl_v"
+  tl_g=$tl_1
+  if [ "$tl_g" != "$tl_gen" ]; then
+    if [ -r "$tl_d/away.$tl_g" ]; then
+      IFS=' ' read -r tl_h tl_rest <"$tl_d/away.$tl_g"
+      tl_outcome_of_death "$tl_h" "$tl_2" "$tl_3"
+      tl_on_late "$tl_g" "$tl_v"
+    fi
+    tl_say "$tl_d/c.$tl_g" 'q q q'
     return 0
   fi
   if [ -n "$tl_current" ] && [ -z "$tl_ended" ]; then
     tl_outcome_of_death "$tl_current" "$tl_2" "$tl_3"
+    # Nobody else could tell this, were this supervisor lost now.
+    if [ -z "$tl_raw" ]; then tl_append "$tl_x" "d $tl_gen $tl_v - ? ."; fi
     tl_flags=r$tl_flags tl_moved='' tl_idle=''
     tl_on_done "$tl_v"
   else
     tl_flags=r$tl_flags
   fi
+  # Whoever stands by may go.
+  tl_say "$tl_d/c.$tl_g" 'q q q'
   tl_idle='' tl_saving=''
   if [ -z "$tl_ready" ]; then tl_on_still_birth; fi
   if [ "$tl_once" = - ] || [ -z "$tl_current" ]; then tl_start_shell "$tl_state_file"; fi
@@ -141,24 +147,17 @@ tl_on_still_birth() {
 }
 
 # tl_outcome_of_death HANDLE STATUS SIGNALLED: sets tl_v to the outcome that the shell's death is: by a signal that towline sent,
-# by another, or an exit.
+# by another, or an exit; what the shell said before counts.
 tl_outcome_of_death() {
   tl_read_record "$1"
   if [ -n "$tl_signal" ]; then
     tl_v="kill $tl_signal"
+  elif [ -n "$tl_raw" ]; then
+    tl_v=$tl_raw
   elif [ -n "$3" ]; then
     tl_v="kill $(($2 % 128))"
   else
     tl_v="exit $(($2 % 256))"
-  fi
-}
-
-# tl_testify STATUS SIGNALLED: the supervisor is lost and its shell ended: what the execution in it came to is left in its
-# record.
-tl_testify() {
-  if tl_whose "$tl_gen" && [ -z "$tl_raw" ]; then
-    tl_outcome_of_death "$tl_h" "$1" "$2"
-    tl_append "$TL_ROOT/x/$tl_h" "d $tl_gen $tl_v - ? ."
   fi
 }
 
@@ -173,36 +172,39 @@ tl_whose() {
   [ -n "$tl_h" ] && tl_read_record "$tl_h"
 }
 
-# --- handing over, taking over, copying ----------------------------------------------------------------------------
+# --- handing over, copying ----------------------------------------------------------------------------------------
 
 # The command goes on in the shell that runs it; the session goes on in a new one, with its state before the command.
 tl_hand_over() {
   tl_pump_it
-  printf '%s %s %s %s %s %s %s .\n' "$tl_current" "$tl_my_spool" "$tl_pipe" "$tl_pump_pid" "$tl_began" "${tl_apart:--}" "${tl_pump2_pid:--}" >"$tl_d/away.$tl_gen"
+  printf '%s %s %s %s %s %s %s .\n' "$tl_current" "$tl_my_spool" "$tl_pipe" "$tl_pump_pid" "$tl_began" "${tl_apart:--}" "${tl_pump2_pid:--} h" >"$tl_d/away.$tl_gen"
   tl_current='' tl_ended='' tl_output='' tl_pipe='' tl_idle='' tl_timer='' tl_flags='' tl_saving=''
   tl_prepare
   tl_start_shell "$tl_state_file"
 }
 
-# tl_on_late GENERATION OUTCOME: a command that had been handed over is done.
+# tl_on_late GENERATION OUTCOME: a command that had been handed over, or taken over, is done.
 tl_on_late() {
   if [ ! -s "$tl_d/away.$1" ]; then return 0; fi
-  IFS=' ' read -r tl_l_h tl_l_spool tl_l_pipe tl_l_pump tl_l_began tl_l_apart tl_l_pump2 tl_rest <"$tl_d/away.$1"
+  IFS=' ' read -r tl_l_h tl_l_spool tl_l_pipe tl_l_pump tl_l_began tl_l_apart tl_l_pump2 tl_l_flags tl_rest <"$tl_d/away.$1"
   if ! tl_create "$tl_d/late.$1" .; then return 0; fi
   (
     tl_shut
     tl_nap
+    tl_unsure=''
     tl_settle "$tl_l_h" "$tl_d/$tl_l_pipe" "$tl_l_spool" "$tl_l_pump"
     if [ "$tl_l_apart" != - ]; then tl_settle "$tl_l_h" "$tl_d/$tl_l_pipe.e" "${tl_l_spool}e" "$tl_l_pump2"; fi
     tl_read_record "$tl_l_h"
     if [ "$tl_state" = running ]; then
       tl_now
       tl_clock=$tl_v
-      tl_v=$((tl_clock - tl_l_began))
-      tl_publish "$tl_l_h" "$2" "$tl_v" h "${tl_nl}s $2 $tl_v h ${tl_raw_cwd:-?} ."
+      # Of one that was found when it was over nobody knows how long it took.
+      case $tl_l_flags in *h*) tl_took=$((tl_clock - tl_l_began)) ;; *) tl_took=- ;; esac
+      case $tl_unsure$tl_l_flags in 1m*) ;; 1*) tl_l_flags=m${tl_l_flags#-} ;; esac
+      tl_publish "$tl_l_h" "$2" "$tl_took" "$tl_l_flags" "${tl_nl}s $2 $tl_took $tl_l_flags ${tl_raw_cwd:-?} ."
     fi
     tl_forget_arguments "$tl_l_h"
-    rm -f "$tl_d/away.$1" "$tl_d/late.$1" "$tl_d/u.$1"
+    rm -f "$tl_d/away.$1" "$tl_d/late.$1" "$tl_d/u.$1" "$tl_d/idle.$1"
     tl_say "$tl_in" "v $1"
   ) &
 }
@@ -215,60 +217,6 @@ tl_on_v() {
   done
   tl_away=$tl_v
   if [ "$tl_once" != - ] && [ -z "$tl_away" ]; then tl_finish; fi
-}
-
-# tl_adopt: the supervisor before this one was lost. A command that still runs in its shell goes on as if it had been handed
-# over; its output is moved on if nobody does, and somebody looks whether its shell lives. One that ended without anybody who
-# told is told now; a shell that only waits is told to leave.
-tl_adopt() {
-  for tl_f in "$tl_d"/u.*; do
-    if [ ! -e "$tl_f" ]; then continue; fi
-    tl_g=${tl_f##*.}
-    if ! tl_whose "$tl_g"; then
-      if tl_alive "$tl_o_pid" "$tl_o_start"; then tl_say "$tl_d/c.$tl_g" 'q q q'; else rm -f "$tl_d/u.$tl_g"; fi
-      continue
-    fi
-    tl_adopt_one
-    if [ -n "$tl_raw" ]; then tl_on_late "$tl_g" "$tl_raw"; else tl_watch "$tl_o_pid" "$tl_o_start"; fi
-  done
-}
-tl_adopt_one() {
-  tl_o_pipe=${tl_b_rest#* * * }
-  tl_o_pipe=${tl_o_pipe%% *} tl_l_apart=-
-  tl_adopt_pump "$tl_o_pipe" "$tl_spool"
-  tl_l_pump=$tl_o_pump
-  case $tl_c_flags in *e*) tl_adopt_pump "$tl_o_pipe.e" "${tl_spool}e" && tl_l_apart=1 ;; esac
-  rm -f "$tl_d/late.$tl_g"
-  printf '%s %s %s %s %s %s %s .\n' "$tl_h" "$tl_spool" "$tl_o_pipe" "$tl_l_pump" "$tl_began" "$tl_l_apart" "$tl_o_pump" >"$tl_d/away.$tl_g"
-  tl_away="$tl_away $tl_g"
-}
-tl_adopt_pump() {
-  tl_o_pump=0 tl_p_start=0
-  if [ -r "$tl_d/$1.m" ]; then IFS=' ' read -r tl_o_pump tl_p_start <"$tl_d/$1.m"; fi
-  if ! tl_alive "$tl_o_pump" "$tl_p_start"; then
-    tl_start_pump "$tl_d/$1" "$2" "e -"
-    tl_o_pump=$tl_v
-  fi
-}
-
-# tl_watch SHELL START: of generation tl_g. Whoever waits for it tells its end; if nobody does, nobody can.
-tl_watch() {
-  (
-    tl_shut
-    tl_w_h=$tl_h
-    while tl_alive "$1" "$2"; do sleep 1; done
-    if tl_read_record "$tl_w_h" && [ "$tl_state" = running ] && [ -z "$tl_raw" ]; then tl_await_word "$tl_w_h"; fi
-    # Told twice is heard once.
-    tl_say "$tl_in" "w $tl_g"
-  ) &
-}
-
-# w GEN: the shell of a command that was taken over is gone.
-tl_on_w() {
-  if [ ! -s "$tl_d/away.$tl_1" ]; then return 0; fi
-  IFS=' ' read -r tl_h tl_rest <"$tl_d/away.$tl_1"
-  tl_read_record "$tl_h"
-  tl_on_late "$tl_1" "${tl_raw:-lost supervisor}"
 }
 
 # tl_begin_copies: executions beside the session, each in a copy of its state as it is now, under a supervisor of its own.

@@ -109,7 +109,7 @@ while :; do while :; do while :; do while :; do
   # Take. Where a user's files set TMOUT for good, or a trap comes between, the wait has an end and goes on.
   if [ -n "$_tl_q" ]; then
     until builtin read -r -N 256 _tl_l <"$_tl_d/c.$_tl_g"; do
-      if [ $? -le 128 ]; then exit 0; fi
+      if [ $? -le 128 ]; then _tl_l='q ' && break; fi
     done
     _tl_h=${_tl_l%% *} _tl_l=${_tl_l#* }
     _tl_p=${_tl_l%% *} _tl_l=${_tl_l#* }
@@ -117,10 +117,14 @@ while :; do while :; do while :; do while :; do
     _tl_x=${_tl_l%% *}
   else
     until $_tl_b read -r _tl_h _tl_p _tl_o _tl_x <"$_tl_d/c.$_tl_g"; do
-      if [ $? -le 128 ]; then exit 0; fi
+      if [ $? -le 128 ]; then _tl_h=q && break; fi
     done
   fi
-  if [ "$_tl_h" = q ]; then exit 0; fi
+  if [ "$_tl_h" = q ]; then
+    # Whoever asks what became of a command that it was to take is told that it took none.
+    $_tl_b printf . >|"$_tl_d/idle.$_tl_g"
+    exit 0
+  fi
   _tl_busy=1 _tl_bad='' _tl_back='' _tl_n=0
   _tl_x=$_tl_root/a/$_tl_x _tl_i=/dev/null _tl_p=$_tl_d/$_tl_p
   case $_tl_o in *i*) _tl_i=$_tl_x.i ;; esac

@@ -25,7 +25,7 @@ tl_supervise() {
   if [ -e "$tl_d/ready" ]; then rm -f "$tl_d/ready"; fi
   tl_gen=$((tl_number * 1000)) tl_slot=0 tl_attempt=0 tl_current='' tl_queue='' tl_copies='' tl_idle='' tl_ended='' tl_hurry='' tl_saving=''
   tl_drained='' tl_drained2='' tl_output='' tl_flags='' tl_pipe='' tl_my_spool='' tl_pump_pid='' tl_marked='' tl_leaving='' tl_ready='' tl_timer=''
-  tl_login=-l tl_login_timer='' tl_full='' tl_s_cwd='?' tl_away='' tl_deaths=0 tl_state_file=$2
+  tl_login=-l tl_login_timer='' tl_full='' tl_s_cwd='?' tl_away='' tl_unsure='' tl_deaths=0 tl_state_file=$2
   if [ "$2" = - ]; then
     tl_last_state "$tl_d"
     if [ -n "$tl_state_file" ]; then tl_flags=s; fi
@@ -189,11 +189,11 @@ tl_on_d() {
 # tl_on_done OUTCOME: the command is over; its last bytes may still be in the pipe, and a background job may hold the pipe.
 tl_on_done() {
   if [ -z "$tl_current" ] || [ -n "$tl_ended" ]; then return 0; fi
-  tl_ended=$1 tl_saving=1
+  tl_ended=$1 tl_saving=1 tl_held=''
   case $tl_moved in ?*) tl_read_cwd "$tl_d/cwd" && tl_s_cwd=$tl_cwd ;; esac
   if [ -n "$tl_pump_pid" ]; then
     tl_await_pump
-  elif tl_drain "$tl_my_spool"; then
+  elif tl_append "$TL_ROOT/x/$tl_current" 't - - - - - .' && tl_drain "$tl_my_spool"; then
     tl_conclude
   else
     tl_pump_it
@@ -215,9 +215,9 @@ tl_on_f() {
   if [ "$tl_1" = "$tl_slot" ]; then tl_drained2=1 tl_full=$tl_2$tl_full && tl_conclude_if; fi
 }
 
-# m SLOT: what was written is all in the spools.
+# m SLOT UNSURE: what was written is all in the spools, or some of it may be lost.
 tl_on_m() {
-  if [ "$tl_1" = "$tl_slot" ]; then tl_drained=1 tl_drained2=1 && tl_conclude_if; fi
+  if [ "$tl_1" = "$tl_slot" ]; then tl_drained=1 tl_drained2=1 tl_unsure=$tl_2 && tl_conclude_if; fi
 }
 tl_conclude_if() {
   if [ -n "$tl_ended" ] && [ -n "$tl_drained" ] && [ -n "$tl_drained2" ]; then tl_conclude; fi
@@ -240,9 +240,10 @@ tl_hold() {
   tl_marked=1 tl_hurry=''
   (
     tl_shut
+    tl_unsure=''
     tl_settle "$tl_current" "$tl_d/$tl_pipe" "$tl_my_spool" "$tl_pump_pid"
     if [ -n "$tl_apart" ]; then tl_settle "$tl_current" "$tl_d/$tl_pipe.e" "${tl_my_spool}e" "$tl_pump2_pid"; fi
-    tl_say "$tl_in" "m $tl_slot"
+    tl_say "$tl_in" "m $tl_slot $tl_unsure"
   ) &
   tl_pipe=''
 }
@@ -252,6 +253,7 @@ tl_conclude() {
   tl_now
   tl_clock=$tl_v
   case $tl_full in ?*) tl_flags=f$tl_flags ;; esac
+  case $tl_unsure in ?*) tl_flags=m$tl_flags ;; esac
   if [ -e "$tl_d/visits" ]; then case $tl_c_flags in *v*) ;; *) tl_flags=v$tl_flags ;; esac fi
   tl_v=$tl_s_cwd
   case $tl_v in *\\* | *"$tl_nl"*) tl_encode "$tl_v" ;; esac
@@ -265,7 +267,7 @@ tl_conclude() {
   tl_publish "$tl_current" "$tl_ended" "$tl_took" "$tl_flags" "$tl_s_line" "$tl_words"
   case $tl_c_flags$tl_limit in *[iop1-9]*) tl_conclude_special ;; esac
   if [ "$tl_once" != - ]; then tl_finish; fi
-  tl_current='' tl_ended='' tl_flags='' tl_full='' tl_output=''
+  tl_current='' tl_ended='' tl_flags='' tl_full='' tl_output='' tl_unsure=''
   tl_prepare
   if [ -n "$tl_leaving" ]; then tl_finish; fi
   if [ -n "$tl_idle" ] && [ -n "$tl_queue" ]; then tl_begin_next; fi

@@ -12,7 +12,7 @@ use towline_proto::outcome::{Standing, Why};
 use towline_proto::request::{Clean, Keeping, Output, Request, Run, Which};
 
 use crate::harness::World;
-use crate::lane_line::{Host, Line, command, kill, session, until};
+use crate::lane_line::{Host, Line, command, kill, session, supervisor, until};
 
 /// A command that begins, waits for a file, ends, and leaves one line in a ledger.
 fn waiting(host: &Host, ending: &str) -> Run {
@@ -32,11 +32,6 @@ fn begun(host: &Host, run: &Run) {
         let text = spool.map(|name| fs::read_to_string(host.root().join("o").join(name)).unwrap_or_default());
         if text.is_some_and(|text| text.starts_with("begun\n")) { Ok(()) } else { Err(record) }
     });
-}
-
-fn supervisor(host: &Host, session: &str) -> i32 {
-    let current = fs::read_to_string(host.root().join("s").join(session).join("cur")).unwrap();
-    current.split(' ').nth(1).unwrap().parse().unwrap()
 }
 
 fn wait(line: &mut Line<'_>, run: &Run) -> crate::lane_line::Ended {

@@ -161,6 +161,12 @@ pub(crate) fn kill(pid: i32, signal: rustix::process::Signal) {
     }
 }
 
+/// The pid of a session's supervisor.
+pub(crate) fn supervisor(host: &Host, session: &str) -> i32 {
+    let current = fs::read_to_string(host.root().join("s").join(session).join("cur")).unwrap();
+    current.split(' ').nth(1).unwrap().parse().unwrap()
+}
+
 /// Waits for a condition, with a deadline.
 pub(crate) fn until<T>(what: &str, mut look: impl FnMut() -> Result<T, String>) -> T {
     let end = Instant::now() + DEADLINE;

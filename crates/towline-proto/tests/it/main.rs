@@ -8,6 +8,7 @@ mod files_splice;
 mod files_write;
 mod harness;
 mod lane;
+mod lane_endings;
 mod lane_faults;
 mod lane_hosts;
 mod lane_line;

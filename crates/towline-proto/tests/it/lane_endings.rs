@@ -1,0 +1,167 @@
+//! What is told of a command whose supervisor was lost in the moment of its beginning or its end: the truth, all of the output or the word
+//! that some may be missing, and never that nothing was printed.
+
+use std::fs;
+use std::io::Write as _;
+
+use rustix::process::Signal;
+use towline_proto::outcome::{Mark, Standing};
+use towline_proto::request::{Request, Run};
+
+use crate::lane_line::{Ended, Host, Line, command, kill, supervisor, until};
+
+fn record(host: &Host, run: &Run) -> String {
+    fs::read_to_string(host.root().join("x").join(run.handle.as_str())).unwrap_or_default()
+}
+
+fn wait(line: &mut Line<'_>, run: &Run) -> Ended {
+    line.send(&Request::Wait(run.handle.clone()));
+    line.end(run)
+}
+
+/// The supervisor stands still from the command's first moment on, hears of no end, and is then killed.
+fn at_the_end(own: &'static str) {
+    let host = Host::new(own, "bash");
+    let mut line = host.open();
+    line.bash("cd /usr; export A=5");
+    let many = "i=0; while [ $i -lt 400 ]; do echo \"line $i\"; i=$((i+1)); done";
+    let lines: String = (0..400).map(|i| format!("line {i}\n")).collect();
+    let mut rows =
+        vec![("echo text", "text\n", "exit 0"), ("true", "", "exit 0"), (many, &lines, "exit 0"), ("printf ' '; (exit 7)", " ", "exit 7")];
+    // Elsewhere whoever waits for a shell does not stand by until its end was heard.
+    if own == "bash" {
+        rows.push(("echo left; exit 8", "left\n", "exit 8"));
+    }
+    for copy in [false, true] {
+        for (text, prints, state) in rows.clone() {
+            let stop = "kill -STOP $(for f in \"$HOME\"/.local/state/towline/v1/*/s/D/cur; do read -r n p r <\"$f\"; echo $p; done)";
+            let run = command("");
+            let stop = stop.replace('D', &if copy { format!("@{}", run.handle.as_str()) } else { "main".to_owned() });
+            let run = Run { copy, command: format!("{stop}; {text}"), ..run };
+            line.begin(&run);
+            until("the shell has ended the command", || {
+                let record = record(&host, &run);
+                let gone = record.contains("\nb ")
+                    && text.ends_with("exit 8")
+                    && !host.processes().iter().any(|(_, words)| words.contains("_tl_l") && copy == words.contains("/@"));
+                if gone || record.contains("\nd ") { Ok(()) } else { Err(record) }
+            });
+            let name = if copy { format!("@{}", run.handle.as_str()) } else { "main".to_owned() };
+            kill(supervisor(&host, &name), Signal::KILL);
+            let ended = wait(&mut line, &run);
+            assert_eq!((ended.state.as_str(), ended.text().as_str()), (state, prints), "{text}: {}", record(&host, &run));
+            assert!(!ended.report.marks.contains(&Mark::MayMiss), "{text}: {ended:?}");
+        }
+    }
+    assert_eq!(line.bash("pwd; echo $A").text(), "/usr\n5\n");
+    line.close(&["main"]);
+    host.quiet();
+}
+
+/// A record as a supervisor leaves it that is killed between two steps, and what is told of it.
+fn half_way(own: &'static str) {
+    let rows: [(&str, &str, Option<Standing>, bool); 5] = [
+        ("it was begun and not given to the shell", "", Some(Standing::NeverBegan), false),
+        ("nothing was taken out of the pipe yet", "d GEN exit 3 - /usr .\n", Some(Standing::Exited(3)), false),
+        ("the output was being taken out", "d GEN exit 3 - /usr .\nt - - - - - .\n", Some(Standing::Exited(3)), true),
+        ("half of the output was written down", "d GEN exit 3 - /usr .\nt - - - - - .\no abc", Some(Standing::Exited(3)), true),
+        ("and this looks like all of it", "d GEN exit 3 - /usr .\nt - - - - - .\no abcs exit 0 - - / .\n", Some(Standing::Exited(3)), true),
+    ];
+    for (what, tail, standing, may_miss) in rows {
+        let host = Host::new(own, "bash");
+        let mut line = host.open();
+        let first = command("echo $$");
+        line.run(&first);
+        let begun = record(&host, &first).lines().find(|line| line.starts_with("b ")).unwrap().to_owned();
+        let words: Vec<&str> = begun.split(' ').collect();
+        // The one that is ready for the next command.
+        let (name, slot) = words[2].rsplit_once('.').unwrap();
+        let spool = format!("{name}.{}", slot.parse::<u32>().unwrap() + 1);
+        let may_miss = may_miss && own == "bash";
+        let run = command(&format!("echo once >>{}/ledger", host.home().display()));
+        let begin = begun.replace(words[2], &spool);
+        let text =
+            format!("{} {} main -- 0 s 1.1 .\n{}\n{begin}\n{}", run.id.as_str(), run.digest(), run.command, tail.replace("GEN", words[7]));
+        let pid = supervisor(&host, "main");
+        kill(pid, Signal::STOP);
+        fs::write(host.root().join("x").join(run.handle.as_str()), &text).unwrap();
+        let mut index = fs::OpenOptions::new().append(true).open(host.root().join("index")).unwrap();
+        writeln!(index, "+ {} main {}", run.handle.as_str(), run.command).unwrap();
+        kill(pid, Signal::KILL);
+        let ended = wait(&mut line, &run);
+        let told = record(&host, &run);
+        assert_eq!(Some(ended.report.standing.clone()), standing, "{what}: {told}");
+        assert_eq!((ended.text().as_str(), ended.report.marks.contains(&Mark::MayMiss)), ("", may_miss), "{what}: {told}");
+        assert!(!host.home().join("ledger").exists(), "{what}");
+        assert_eq!(line.bash("echo on").text(), "on\n");
+        line.close(&["main"]);
+        host.quiet();
+    }
+}
+
+/// The process that moves the output is ended while the command runs: the rest is moved by another, and what may be lost is said.
+fn a_pump_is_lost(own: &'static str) {
+    let host = Host::new(own, "bash");
+    let mut line = host.open();
+    let home = host.home().display().to_string();
+    let run = command(&format!("echo begun; while [ ! -e {home}/go ]; do sleep 0.05; done; echo over"));
+    line.begin(&run);
+    let pump = until("it has a pump that has moved something", || {
+        let record = record(&host, &run);
+        let words: Vec<&str> = record.lines().find(|line| line.starts_with("b ")).unwrap_or("b").split(' ').collect();
+        let [_, _, spool, _, _, _, _, _, pipe, ..] = words.as_slice() else { return Err(record) };
+        if fs::read(host.root().join("o").join(spool)).unwrap_or_default().is_empty() {
+            return Err("the spool is empty".to_owned());
+        }
+        let file = fs::read_to_string(host.root().join("s/main").join(format!("{pipe}.m"))).unwrap_or_default();
+        file.split(' ').next().unwrap_or_default().parse::<i32>().map_err(|_| file)
+    });
+    let family: Vec<i32> = std::iter::once(pump).chain(children(pump)).collect();
+    for pid in family.iter().copied().chain(family.iter().flat_map(|pid| children(*pid))) {
+        kill(pid, Signal::KILL);
+    }
+    fs::write(host.home().join("go"), "").unwrap();
+    let ended = line.end(&run);
+    assert_eq!((ended.state.as_str(), ended.text().as_str()), ("exit 0", "begun\nover\n"));
+    assert!(ended.report.marks.contains(&Mark::MayMiss), "{ended:?}");
+    assert_eq!(line.bash("echo on").text(), "on\n");
+    line.close(&["main"]);
+    host.quiet();
+}
+
+fn children(parent: i32) -> Vec<i32> {
+    let stat = |pid: &str| fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let of = |stat: &str| stat.rsplit_once(") ").and_then(|(_, rest)| rest.split(' ').nth(1)?.parse::<i32>().ok());
+    let pids = fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| entry.file_name().into_string().ok());
+    pids.filter(|pid| pid.parse::<i32>().is_ok() && of(&stat(pid)) == Some(parent)).filter_map(|pid| pid.parse().ok()).collect()
+}
+
+macro_rules! under {
+    ($($name:ident: $own:literal;)*) => {$(
+        mod $name {
+            #[test]
+            fn a_supervisor_is_lost_at_the_end() {
+                super::at_the_end($own);
+            }
+
+            #[test]
+            fn a_supervisor_is_lost_half_way() {
+                super::half_way($own);
+            }
+
+            #[test]
+            fn a_pump_is_lost() {
+                super::a_pump_is_lost($own);
+            }
+        }
+    )*};
+}
+
+under! {
+    bash: "bash";
+    dash: "dash";
+    busybox_ash: "busybox ash";
+    mksh: "mksh";
+    zsh: "zsh --emulate sh";
+    ksh93: "ksh93";
+}
