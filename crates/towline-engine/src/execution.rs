@@ -359,17 +359,20 @@ async fn went_on(line: &LineDriver, handle: &Handle, id: &ExecutionId, bash: &Ba
 fn joined(first: &Slice, last: Option<&Slice>, id: &ExecutionId) -> Excerpt {
     let head = without_mark(&first.bytes, id);
     let shown = first.bytes.len() as u64;
-    if first.total <= shown {
-        return Excerpt { head, tail: Vec::new(), omitted: 0, dropped: first.dropped, total: first.total };
+    // The two were looked at side by side, or one of them again over a new line: an end that is older than the beginning is none.
+    let last = last.filter(|last| last.total >= first.total);
+    let total = last.map_or(first.total, |last| last.total);
+    if total <= shown {
+        return Excerpt { head, tail: Vec::new(), omitted: 0, dropped: first.dropped, total };
     }
-    let (from, tail) = last.map_or((first.total, &[][..]), |last| (last.total.saturating_sub(last.bytes.len() as u64), &last.bytes[..]));
+    let (from, tail) = last.map_or((total, &[][..]), |last| (total.saturating_sub(last.bytes.len() as u64), &last.bytes[..]));
     let overlap = usize::try_from(shown.saturating_sub(from)).unwrap_or(usize::MAX).min(tail.len());
     Excerpt {
         head,
         tail: without_mark(&tail[overlap..], id),
         omitted: from.saturating_sub(shown).saturating_sub(first.dropped),
         dropped: first.dropped,
-        total: first.total,
+        total,
     }
 }
 
@@ -477,5 +480,24 @@ mod tests {
         };
         let joined = joined(&slice(0, b"012345"), Some(&slice(4, b"456789")), &id);
         assert_eq!((joined.head.as_slice(), joined.tail.as_slice(), joined.omitted), (&b"012345"[..], &b"6789"[..], 0));
+    }
+
+    #[test]
+    fn an_end_from_before_the_beginning_hides_nothing() {
+        let id = ExecutionId::from_bits(7);
+        let report = Report { standing: Standing::Exited(3), hundredths: None, marks: Vec::new(), cwd: None };
+        let slice = |total: u64, bytes: &[u8]| Slice {
+            report: report.clone(),
+            total,
+            dropped: 0,
+            head: total,
+            offset: 0,
+            why: String::new(),
+            bytes: bytes.to_vec(),
+        };
+        let early = joined(&slice(1000, b"0123456789"), Some(&slice(3, b"012")), &id);
+        assert_eq!((early.tail.len(), early.omitted, early.total), (0, 990, 1000));
+        let late = joined(&slice(3, b"012"), Some(&slice(1000, b"9876543210")), &id);
+        assert_eq!((late.tail.len(), late.omitted, late.total), (10, 987, 1000));
     }
 }

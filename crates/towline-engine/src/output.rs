@@ -62,10 +62,21 @@ async fn ask(line: &LineDriver, output: Output) -> Result<Slice, Failure> {
     let limit = Duration::from_millis(output.wait * 10) + REPLY_WAIT;
     let (status, body) = reply_of(line.call(Request::Output(output), limit).await)?;
     if status != 0 {
-        return Err(no_record(&handle));
+        return Err(node_of(&body).map_or_else(|| no_record(&handle), |node| on_another_node(&handle, &node)));
     }
     let slice = parse_slice(&body).ok_or_else(|| Failure::new(Code::Protocol, "The host's answer about the output could not be read."))?;
     if slice.report.standing == Standing::NoRecord { Err(no_record(&handle)) } else { Ok(slice) }
+}
+
+/// The host that an execution belongs to, where a home is shared and it is not this one.
+fn node_of(body: &[u8]) -> Option<String> {
+    let (text, _) = towline_base::visible::to_text(body.strip_prefix(b"node ")?);
+    Some(text.trim_end().chars().take(100).collect())
+}
+
+fn on_another_node(handle: &Handle, node: &str) -> Failure {
+    let text = format!("id: {handle} is an execution on {node}, another host that shares this home; it is not judged or ended from here.");
+    Failure::new(Code::Unknown, text).hint("Ask with the host that it was started on.")
 }
 
 fn no_record(handle: &Handle) -> Failure {
@@ -321,6 +332,14 @@ pub(crate) fn parse_jobs(body: &[u8]) -> Vec<JobLine> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_host_that_shares_the_home_is_named() {
+        assert_eq!(node_of(b"unknown\n"), None);
+        let handle = Handle::parse("bcdfgh").expect("a handle");
+        let failure = on_another_node(&handle, &node_of(b"node login\x1b2-12ab\n").unwrap_or_default());
+        assert!(failure.to_string().contains(r"bcdfgh is an execution on login\x1b2-12ab, another host"), "{failure}");
+    }
 
     #[test]
     fn lines_do_not_care_how_they_were_cut() {

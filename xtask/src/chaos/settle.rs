@@ -101,7 +101,10 @@ pub(super) fn leave(field: &Field) -> Vec<String> {
         left.extend(strange.map(|name| format!("on the host: {name}")));
     }
     let sockets = names(&field.lab.kit.runtime_dir().join("towline"));
-    left.extend(sockets.iter().map(|name| format!("on the client: socket {name}")));
+    // The socket for ssh's questions of a towline that was killed lies in a directory that ends with the login.
+    let killed =
+        |name: &&String| name.ends_with(".ask") && lock(&field.faults).iter().any(|(_, _, what)| what.starts_with("kill -9 towline"));
+    left.extend(sockets.iter().filter(|name| !killed(name)).map(|name| format!("on the client: socket {name}")));
     left
 }
 

@@ -45,7 +45,7 @@ tl_adopt() {
     if [ ! -e "$tl_f" ]; then continue; fi
     tl_g=${tl_f##*.}
     if ! tl_whose "$tl_g"; then
-      if tl_alive "$tl_o_pid" "$tl_o_start"; then tl_say "$tl_d/c.$tl_g" 'q q q'; else rm -f "$tl_d/u.$tl_g" "$tl_d/idle.$tl_g"; fi
+      if tl_alive "$tl_o_pid" "$tl_o_start"; then tl_watch "$tl_o_pid" "$tl_o_start"; else rm -f "$tl_d/u.$tl_g" "$tl_d/idle.$tl_g"; fi
       continue
     fi
     # Whoever waited for a shell that is gone is about to say how it ended.
@@ -99,7 +99,7 @@ tl_watch() {
     if [ -p "$tl_d/c.$tl_g" ]; then exec 5<>"$tl_d/c.$tl_g" && tl_say "$tl_d/c.$tl_g" 'q q q'; fi
     tl_w_h=$tl_h
     while tl_alive "$1" "$2"; do sleep 1; done
-    if tl_read_record "$tl_w_h" && [ "$tl_state" = running ] && [ -z "$tl_raw" ]; then tl_await_word "$tl_w_h"; fi
+    if [ -n "$tl_w_h" ] && tl_read_record "$tl_w_h" && [ "$tl_state" = running ] && [ -z "$tl_raw" ]; then tl_await_word "$tl_w_h"; fi
     # Told twice is heard once.
     tl_say "$tl_in" "w $tl_g"
   ) &

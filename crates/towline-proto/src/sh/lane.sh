@@ -63,6 +63,9 @@ tl_place() {
   if [ -n "$TL_FAST" ]; then tl_uid=$EUID; else tl_uid=$(id -u); fi
   for tl_base in "${XDG_STATE_HOME:-${HOME:+$HOME/.local/state}}" "/var/tmp/towline-$tl_uid" "/tmp/towline-$tl_uid"; do
     if [ -z "$tl_base" ]; then continue; fi
+    for tl_f in "$tl_base"/towline/v*; do
+      case ${tl_f##*/} in v1 | 'v*') ;; *) tl_v="a newer towline keeps its state there: $tl_f" && return 1 ;; esac
+    done
     TL_ROOT=$tl_base/towline/v1/$TL_NODE
     if ! tl_taken "$tl_base"; then
       if [ -d "$TL_ROOT/w" ] && [ -w "$TL_ROOT/w" ] && tl_ours "$tl_base/towline"; then break; fi

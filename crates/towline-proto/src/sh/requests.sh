@@ -93,12 +93,14 @@ tl_urge() {
 }
 
 # tl_ensure SESSION: waits until the session has a supervisor with a shell that is ready; starts one if need be. With a word for it in
-# tl_early only until that was heard: once it is done, the session may have ended again, and is not to come up anew.
+# tl_early only until that was heard, and for the execution in tl_relieved until that is over: then the session may have ended again, and is
+# not to come up anew.
 tl_ensure() {
   tl_dir=$TL_ROOT/s/$1 tl_tries=0 tl_patience=0
   exec 3</dev/null
   while [ "$tl_tries" -lt 1500 ]; do
     if [ -n "${tl_early-}" ] && ! tl_waits_to_begin "${tl_early#* }"; then return 0; fi
+    if [ -n "${tl_relieved-}" ] && ! { tl_read_record "$tl_relieved" && [ "$tl_state" = running ]; }; then return 0; fi
     tl_supervisor "$tl_dir"
     if [ -n "$tl_live" ]; then
       if [ -e "$tl_dir/ready" ]; then return 0; fi
@@ -154,7 +156,7 @@ tl_revive() {
     running)
       # Its supervisor may be lost: one that takes its place tells the end.
       tl_supervisor "$TL_ROOT/s/$tl_name"
-      if [ -z "$tl_live" ]; then tl_relieve "$1" "$tl_name"; fi
+      if [ -z "$tl_live" ]; then tl_relieve "$1" "$tl_name" && tl_state=running; fi
       ;;
     lost*) tl_frame x "$1" "$tl_state
 ?" ;;
@@ -196,7 +198,7 @@ tl_relieve() {
       done
       if [ -d "$TL_ROOT/s/$2" ]; then tl_spawn "$TL_ROOT/s/$2" "$1" "$tl_next"; fi
       ;;
-    *) tl_ensure "$2" ;;
+    *) tl_relieved=$1 && tl_ensure "$2" && tl_relieved='' ;;
   esac
 }
 
