@@ -139,9 +139,14 @@ tl_send_spools() {
   tl_beside
   exec </dev/null
   tl_own_pid
-  tl_cut=$TL_TMP/$1.$tl_v
+  tl_cut=$TL_TMP/$1.$tl_v tl_short=''
   tl_ends "$tl_spool" "$tl_cut.o"
   case $tl_c_flags in *e*) tl_ends "${tl_spool}e" "$tl_cut.f" ;; esac
+  # Where there was no room to cut the ends out, that is said: it is not for a reader to think that nothing was printed.
+  if [ -n "$tl_short" ]; then
+    tl_rest=${tl_text#"${tl_text%%"$tl_nl"*}"} tl_line=${tl_text%%"$tl_nl"*}
+    tl_text="${tl_line% *} f${tl_line##* }$tl_rest"
+  fi
   tl_lock
   tl_put_ends o t "$1" "$tl_cut.o"
   case $tl_c_flags in *e*) tl_put_ends f u "$1" "$tl_cut.f" ;; esac
@@ -156,9 +161,15 @@ tl_ends() {
   tl_extent "$1"
   if [ "$tl_total" -le 32768 ]; then
     tl_slice "$1" 0 "$tl_total" >"$2.h"
+    tl_size "$2.h"
+    if [ "$tl_v" -lt "$tl_total" ]; then tl_short=1; fi
   else
     tl_slice "$1" 0 16384 >"$2.h"
     { echo "$tl_total $((tl_from - tl_head))" && tl_slice "$1" "$((tl_total - 16384))" 16384; } >"$2.t"
+    tl_size "$2.t"
+    if [ "$tl_v" -le 16384 ]; then tl_short=1; fi
+    tl_size "$2.h"
+    if [ "$tl_v" -lt 16384 ]; then tl_short=1; fi
   fi
 }
 

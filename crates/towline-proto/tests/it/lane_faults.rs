@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use rustix::process::Signal;
 use towline_base::{ExecutionId, Handle};
 use towline_proto::frame::Tag;
-use towline_proto::outcome::{Standing, Why};
+use towline_proto::outcome::{Mark, Standing, Why};
 use towline_proto::request::{Clean, Keeping, Output, Request, Run, Which};
 
 use crate::harness::World;
@@ -269,7 +269,7 @@ fn a_full_disk(own: &'static str) {
         }
     });
     let big = line.bash("cat /dev/zero | head -c 3000000; echo end; exit 7");
-    assert_eq!((big.state.as_str(), big.flags.contains('f')), ("exit 7", true), "{big:?}");
+    assert_eq!((big.state.as_str(), big.report.marks.contains(&Mark::NoRoom)), ("exit 7", true), "{big:?}");
     line.close(&["main"]);
     host.quiet();
 
