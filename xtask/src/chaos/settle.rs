@@ -102,8 +102,9 @@ pub(super) fn leave(field: &Field) -> Vec<String> {
     }
     let sockets = names(&field.lab.kit.runtime_dir().join("towline"));
     // The socket for ssh's questions of a towline that was killed lies in a directory that ends with the login.
-    let killed =
-        |name: &&String| name.ends_with(".ask") && lock(&field.faults).iter().any(|(_, _, what)| what.starts_with("kill -9 towline"));
+    let killed = |name: &&String| {
+        name.strip_suffix(".ask").is_some() && lock(&field.faults).iter().any(|(_, _, what)| what.starts_with("kill -9 towline"))
+    };
     left.extend(sockets.iter().filter(|name| !killed(name)).map(|name| format!("on the client: socket {name}")));
     left
 }
