@@ -4,9 +4,11 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
+use serde_json::json;
 use tempfile::TempDir;
 use towline_testkit::Lab;
 
+use crate::hostile::Server;
 use crate::process::towline;
 use crate::run::towline as at_lab;
 
@@ -214,4 +216,67 @@ fn a_person_is_never_kept_from_their_own_commands_by_rules_that_name_tools() {
     let (code, _, stderr) = run(&home, &["run", "nowhere.invalid", "--", "true"]);
     let joined = stderr.replace("\n  ", " ");
     assert!(code == 125 && joined.contains("it is none of the tools that are permitted"), "{stderr}");
+}
+
+#[test]
+fn a_login_uses_the_secret_that_the_settings_name_for_the_host_under_its_own_name() {
+    let lab = Lab::start();
+    let key = lab.sshd.key();
+    let changed = lab.command("ssh-keygen").args(["-q", "-p", "-P", "", "-N", "open-sesame-please", "-f"]).arg(&key).status().unwrap();
+    assert!(changed.success());
+    let private = |name: &str, text: &str| {
+        let file = lab.dir().join(name);
+        fs::write(&file, text).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+        file.to_string_lossy().into_owned()
+    };
+    let secret = private("key-pw", "open-sesame-please\n");
+    let user = lab.ssh().args(["-G", "lab"]).output().unwrap();
+    let user = String::from_utf8_lossy(&user.stdout).lines().find_map(|line| line.strip_prefix("user ").map(str::to_owned)).unwrap();
+    let text = format!(
+        "[secrets]\nKEY = {{ file = \"{secret}\" }}\n[hosts.bare]\nssh = \"lab\"\n[hosts.work]\nssh = \"lab\"\nuser = \"{user}\"\npassphrases = {{ \"{}\" = \"KEY\" }}\n",
+        key.display()
+    );
+    let config = private("settings.toml", &text);
+    let run = |host: &str| {
+        let output = at_lab(&lab, &["--config", &config, "run", host, "--", "echo in; echo open-sesame-please"]).output().unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).replace("\n  ", " ");
+        (output.status.code().unwrap_or(-1), text(&output.stdout), text(&output.stderr))
+    };
+    let (code, _, stderr) = run("bare");
+    assert!(code == 125 && stderr.contains("the passphrase of the key"), "{stderr}");
+    assert_eq!(run("work"), (0, "in\n[redacted KEY]\n".to_owned(), String::new()));
+}
+
+#[test]
+fn root_the_forwarded_agent_and_a_password_in_a_call_are_judged_before_anything_is_started() {
+    let lab = Lab::start();
+    let config = lab.dir().join("settings.toml");
+    fs::write(&config, "[policy]\nsudo = \"refuse\"\nforward_agent = \"refuse\"\n").unwrap();
+    fs::set_permissions(&config, fs::Permissions::from_mode(0o600)).unwrap();
+    let mut server = Server::with(&lab, &["--config", &config.to_string_lossy()], std::process::Stdio::null());
+    for (tool, arguments, said) in [
+        (
+            "Bash",
+            json!({"command": "id", "sudo": true}),
+            "Bash on lab+root is not permitted: acting as root is not permitted (policy.sudo, ",
+        ),
+        ("Read", json!({"file_path": "/etc/shadow", "host": "lab+root"}), "Read on lab+root is not permitted: acting as root"),
+        ("Connect", json!({"sudo": true}), "Connect on lab+root is not permitted: acting as root"),
+        ("Connect", json!({"forward_agent": true}), "Connect on lab is not permitted: forwarding the ssh agent is not permitted"),
+        ("Connect", json!({"password": "hunter2-hunter2"}), "a password in a tool's parameters is not permitted (built in)"),
+        ("Connect", json!({"password": "hunter2-hunter2"}), "towline auth HOST"),
+        ("Bash", json!({"command": "echo fine"}), "fine"),
+    ] {
+        let mut arguments = arguments;
+        if arguments.get("host").is_none() {
+            arguments["host"] = json!("lab");
+        }
+        server.call(tool, &arguments);
+        let answer = server.answers(1)[0]["content"][0]["text"].as_str().unwrap_or_default().to_owned();
+        assert!(answer.contains(said) && !answer.contains("hunter2"), "{tool} {arguments}: {answer}");
+    }
+    drop(server);
+    let journal = fs::read_to_string(lab.state_dir().join("towline/audit/journal.jsonl")).unwrap();
+    assert!(journal.contains("\"password\":true") && !journal.contains("hunter2"), "{journal}");
 }
