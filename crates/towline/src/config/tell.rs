@@ -140,5 +140,14 @@ a confirmation, the person is asked through the client; where the client cannot 
   the way. `never` refuses a search of a directory above it, too.
 - Rules go by names: `me@prod`, `prod:22` and `PROD` are `prod`. Another alias or an address of the same machine is another name; `other_hosts`
   says what holds for names that the file does not know.
+- `sudo` is about everything that is done as root (`sudo: true`, the host `NAME+root`); the other rules of `NAME` hold there, too.
 - A built-in rule asks before the ssh agent is forwarded, refuses a password in a tool's parameters, and gives out no secret that `secrets` does not name.
+
+## Secrets
+
+`password`, `passphrases`, `one_time_code` and `sudo_password` of a host name secrets; they are for the account that the settings mean, and not for a user
+that a call names. A secret that towline knows is taken out of answers, events, transcripts, recordings, the journal, logs and errors:
+`[redacted NAME]` stands in its place, and a Write or Edit that holds such a mark is refused. Those of files and variables are known from the start, those
+of commands and the keyring once they were fetched. It is looked for as it is: not when a command encodes it, and not when it is shorter than 8
+characters, which `towline config check` says.
 ";
