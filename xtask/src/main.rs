@@ -54,6 +54,8 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
+    /// Tries towline on every kind of host, and writes docs/hosts.md.
+    Matrix,
     /// Shows a whole session on a throw-away sshd on loopback.
     Demo,
     /// Runs thousands of commands while everything goes wrong that can, and judges every answer.
@@ -68,6 +70,7 @@ fn main() -> ExitCode {
         Task::Test { long, only } => gate::test(if long { gate::Extent::Long } else { gate::Extent::Usual }, &only),
         Task::Tidy => tidy::report(),
         Task::Docs { check } => docs::run(if check { docs::Mode::Check } else { docs::Mode::Write }),
+        Task::Matrix => docs::hosts(),
         Task::Demo => demo::run(),
         Task::Chaos(options) => chaos::run(&options).map(|words| println!("{words}")),
         Task::Bench(options) => bench::run(&options),

@@ -5,6 +5,7 @@
 mod hostile;
 mod journal;
 mod login;
+mod matrix;
 mod process;
 pub(crate) mod run;
 mod secrets;
