@@ -101,6 +101,8 @@ pub struct TerminalSend {
     pub text: Option<String>,
     /// Keys by name.
     pub keys: Vec<Key>,
+    /// A secret of the user's to type, where the terminal asks for a password.
+    pub secret: Option<SecretName>,
     /// Press Enter at the end.
     pub enter: bool,
     /// Another size, before anything is typed.

@@ -94,7 +94,8 @@ impl<'a> Facts<'a> {
 
     /// What is typed is one line to whoever reads it there, however it was sent.
     fn of_typing(&mut self, send: &'a TerminalSend) {
-        let TerminalSend { name: _, text, keys, enter: _, resize: _, wait: _, timeout: _ } = send;
+        let TerminalSend { name: _, text, keys, secret, enter: _, resize: _, wait: _, timeout: _ } = send;
+        self.wants.extend(secret.iter().map(|name| Want::Secret(name.as_str())));
         let typed: String = keys.iter().filter_map(Key::character).collect();
         let text = text.as_deref().unwrap_or_default();
         self.text =
@@ -189,6 +190,7 @@ mod tests {
             Action::TerminalSend(TerminalSend {
                 name: None,
                 text: text.map(str::to_owned),
+                secret: None,
                 keys: keys.iter().map(|key| Key::parse(key).expect("a key")).collect(),
                 enter: true,
                 resize: None,

@@ -119,6 +119,11 @@ impl Host {
         }
     }
 
+    /// What is lent there.
+    pub(crate) fn lent(&self) -> &Lent {
+        &self.lent
+    }
+
     /// A command with what it is lent, and the variables of this host.
     pub(crate) async fn lend(&self, bash: Bash) -> Result<Asked, Failure> {
         let asked = self.lent.to(bash).await?;

@@ -196,6 +196,11 @@ impl Hosts {
         Ok(TerminalPlace { transport: self.transport.clone(), destination, has_a_shell: host.line.hello().is_some() })
     }
 
+    /// What is lent to the commands and terminals of a host.
+    pub(crate) fn lent(&self, alias: &HostAlias) -> Result<Lent, Failure> {
+        Ok(self.get(alias)?.lent().clone())
+    }
+
     /// What is configured and connected; asks no host.
     pub(crate) fn tell(&self, terminals: &str) -> Answer {
         let mut text = String::new();

@@ -57,9 +57,11 @@ impl Lent {
     pub(crate) async fn to(&self, bash: Bash) -> Result<Asked, Failure> {
         let mut secrets: Vec<(SecretName, Secret)> = Vec::new();
         for name in &bash.env_secrets {
-            self.check(name, &bash)?;
+            if bash.env.iter().any(|(other, _)| other == name.as_str()) {
+                return Err(Failure::new(Code::BadInput, format!("env_secrets: {name} is also in env; give only one of them.")));
+            }
             if !secrets.iter().any(|(other, _)| other == name) {
-                secrets.push((name.clone(), self.wallet.fetch(name, Instant::now() + limits::SECRET_WAIT).await?));
+                secrets.push((name.clone(), self.secret("env_secrets", name).await?));
             }
         }
         let named = bash.env.iter().any(|(name, _)| name == AGENT);
@@ -67,14 +69,12 @@ impl Lent {
         Ok(Asked { bash, secrets, agent })
     }
 
-    fn check(&self, name: &SecretName, bash: &Bash) -> Result<(), Failure> {
-        if bash.env.iter().any(|(other, _)| other == name.as_str()) {
-            return Err(Failure::new(Code::BadInput, format!("env_secrets: {name} is also in env; give only one of them.")));
-        }
+    /// A secret that a parameter names.
+    pub(crate) async fn secret(&self, parameter: &str, name: &SecretName) -> Result<Secret, Failure> {
         match self.account {
-            Account::Meant => Ok(()),
+            Account::Meant => self.wallet.fetch(name, Instant::now() + limits::SECRET_WAIT).await,
             Account::Asked => {
-                let text = format!("env_secrets: {name} is not for a user that a call named on {}; nothing was run.", self.host);
+                let text = format!("{parameter}: {name} is not for a user that a call named on {}; nothing was done with it.", self.host);
                 Err(Failure::new(Code::Forbidden, text))
             }
         }

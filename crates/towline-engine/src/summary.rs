@@ -138,6 +138,7 @@ fn named(name: Option<&TerminalName>, what: &str) -> String {
 /// What is typed, with the keys in brackets as a person would note them.
 fn of_sending(send: &crate::action::TerminalSend) -> String {
     let mut text = send.text.clone().unwrap_or_default();
+    text.extend(send.secret.iter().flat_map(|name| ["<secret ", name.as_str(), ">"]));
     for key in send.keys.iter().map(crate::action::Key::as_str).chain(send.enter.then_some("Enter")) {
         text.extend(["<", key, ">"]);
     }

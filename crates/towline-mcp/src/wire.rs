@@ -287,6 +287,8 @@ pub(crate) struct TerminalSend {
     pub(crate) text: Option<String>,
     /// e.g. C-c, Up, M-x, F5, Enter
     pub(crate) keys: Option<Vec<String>>,
+    /// Name of a secret to type at a password prompt, with Enter
+    pub(crate) secret: Option<String>,
     /// Press Enter at the end
     #[serde(default)]
     pub(crate) enter: bool,

@@ -1,7 +1,7 @@
 //! The parameters of an action as the journal keeps them: texts redacted and bounded, contents as digests, values of variables not at all.
 
 use serde_json::{Map, Value, json};
-use towline_base::limits;
+use towline_base::{SecretName, limits};
 use towline_transport::AgentForwarding;
 
 use super::record::hash;
@@ -102,11 +102,12 @@ fn of_connect(connect: &Connect, text: &dyn Fn(&str) -> Value) -> Value {
 }
 
 fn of_typing(send: &TerminalSend, text: &dyn Fn(&str) -> Value) -> Value {
-    let TerminalSend { name, text: typed, keys, enter, resize, wait, timeout: _ } = send;
+    let TerminalSend { name, text: typed, keys, secret, enter, resize, wait, timeout: _ } = send;
     json!({
         "name": name.as_ref().map(ToString::to_string),
         "text": typed.as_deref().map(text),
         "keys": if keys.is_empty() { Value::Null } else { keys.iter().map(|key| text(key.as_str())).collect() },
+        "secret": secret.as_ref().map(SecretName::as_str),
         "enter": enter,
         "resize": resize.as_ref().map(|Size { cols, rows }| format!("{cols}x{rows}")),
         "pattern": of_wait(wait, text),

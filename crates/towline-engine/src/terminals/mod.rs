@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
-use towline_base::{Code, Failure, HostAlias, TerminalName, limits};
+use towline_base::{Code, Failure, HostAlias, Secret, SecretName, TerminalName, limits};
 use towline_transport::tmux::{Colours, Look, Pane, Size, Tmux, TmuxSettings, Typing};
 
 pub use decide::Why;
@@ -91,6 +91,10 @@ impl Terminals {
             return Err(dead(&open, &ended));
         }
         refuse_password(&open, send, &before, self.attach(&open).await.as_deref())?;
+        let secret = match &send.secret {
+            Some(name) => Some(secret(hosts, &open, name, &before).await?),
+            None => None,
+        };
         let flow = open.told.borrow().flow;
         let mut held = store::hold(&self.state_dir, alias, &open.name, &open.pane.made)?;
         if send.text.is_some() || !send.keys.is_empty() || send.enter {
@@ -99,14 +103,17 @@ impl Terminals {
         }
         let (since, typed) = (held.memory.sent.clone(), held.memory.typed.clone());
         held.keep()?;
-        self.put_in(&open, send, &mut notes).await?;
+        self.put_in(&open, send, secret.as_ref(), &mut notes).await?;
         let place = since.unwrap_or_else(|| Place::of(&before, Some(flow)));
         let waited = self.wait(&open, &send.wait, (place, &typed), send.timeout, context).await?;
         self.answer(&open, Mode::Changes, None, false, waited, notes).await
     }
 
     /// Types and presses what is to be sent.
-    async fn put_in(&self, open: &Open, send: &TerminalSend, notes: &mut Vec<String>) -> Result<(), Failure> {
+    async fn put_in(&self, open: &Open, send: &TerminalSend, secret: Option<&Secret>, notes: &mut Vec<String>) -> Result<(), Failure> {
+        if let Some(secret) = secret {
+            self.tmux.type_text(open.pane.id, secret.reveal_to_the_host(), Typing::Keys).await?;
+        }
         if let Some(text) = send.text.as_deref().filter(|text| !text.is_empty()) {
             let lines = text.contains('\n');
             self.tmux.type_text(open.pane.id, text.as_bytes(), if lines { Typing::Paste } else { Typing::Keys }).await?;
@@ -381,7 +388,21 @@ fn refuse_password(open: &Open, send: &TerminalSend, look: &Look, attach: Option
     }
     let text = format!("The terminal {} asks for a password ({}); nothing was typed.", open.name, look.row.trim());
     let person = attach.map_or_else(String::new, |command| format!(": {command}"));
-    Err(Failure::new(Code::Forbidden, text).hint(format!("Ask the person to type it there{person}. C-c leaves the question.")))
+    let hint = format!(
+        "secret: NAME types one that the rules lend to this host; or ask the person to type it there{person}. C-c leaves the question."
+    );
+    Err(Failure::new(Code::Forbidden, text).hint(hint))
+}
+
+/// The secret that is to be typed: only where the terminal asks for one, so that it is not shown.
+async fn secret(hosts: &Hosts, open: &Open, name: &SecretName, look: &Look) -> Result<Secret, Failure> {
+    if view::awaits(look) != Some(Awaits::Password) {
+        let text = format!("secret: the terminal {} does not ask for a password now; nothing was typed.", open.name);
+        return Err(
+            Failure::new(Code::Forbidden, text).hint("A secret is typed only where it is not shown; TerminalRead waits for the question.")
+        );
+    }
+    hosts.lent(&open.alias)?.secret("secret", name).await
 }
 
 fn dead(open: &Open, ended: &Ended) -> Failure {

@@ -3,11 +3,12 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use towline_base::{Code, Failure, TerminalName};
+use towline_base::{Code, Failure, SecretName, SecretSource, TerminalName};
 use towline_engine::action::{Key, Mode, Size, TerminalOpen, TerminalRead, TerminalSend, TerminalWait};
 use towline_engine::answer::{Awaits, Ended, Terminal, Why};
+use towline_engine::policy::{Origin, Policy, Rule};
 use towline_engine::terminals::{Recorder, What};
-use towline_engine::{Action, Answer, Body, Engine, Settings};
+use towline_engine::{Access, Action, Answer, Body, Engine, Rules, Settings, Wallet};
 use towline_testkit::process::command;
 use towline_testkit::{LabOptions, SshdOptions};
 
@@ -128,7 +129,7 @@ fn opening(given: &str, command: Option<&str>) -> Action {
 fn sending(given: &str, text: &str, keys: &[&str], enter: bool, wait: TerminalWait) -> Action {
     let keys = keys.iter().map(|key| Key::parse(key).expect("a key")).collect();
     let text = (!text.is_empty()).then(|| text.to_owned());
-    Action::TerminalSend(TerminalSend { name: name(given), text, keys, enter, resize: None, wait, timeout: Some(SOON) })
+    Action::TerminalSend(TerminalSend { name: name(given), text, keys, secret: None, enter, resize: None, wait, timeout: Some(SOON) })
 }
 
 fn reading(given: &str, mode: Mode, wait: TerminalWait) -> Action {
@@ -158,6 +159,38 @@ async fn a_shell_tells_its_commands_statuses_and_keeps_its_own_prompt() {
     desk.perform(Action::TerminalClose(None)).await.expect("it closes");
     let gone = desk.perform(reading("", Mode::Screen, TerminalWait::Nothing)).await.expect_err("it is closed");
     assert_eq!(gone.code, Code::Unknown);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_is_typed_where_it_is_asked_for_and_seen_nowhere() {
+    let secret = |text: &str| SecretName::parse(text).expect("a name");
+    let source = |text: &str| SecretSource::Command(["printf", "%s", text].map(str::to_owned).to_vec());
+    let sources = [(secret("LENT"), source("correct horse")), (secret("OTHER"), source("battery staple"))].into();
+    let access = Access { wallet: Wallet::new(sources), ..Access::default() };
+    let lent = Rule { says: ["LENT".to_owned()].into_iter().collect(), from: Origin("the test".to_owned()) };
+    let rules = Rules { general: Policy { secrets: vec![lent], ..Policy::default() }, ..Rules::default() };
+    let mut desk = Desk::start();
+    desk.rig.engine = Engine::new(Settings { access, rules, ..Rig::settings(&desk.rig.lab) });
+    let program = "echo ready; read -r x; printf 'Password: '; stty -echo; read -r x; stty echo; echo; echo got ${#x} $x; read -r x";
+    desk.open("t", Some(program)).await;
+    let typed = |name: &str| {
+        let Action::TerminalSend(send) = sending("t", "", &[], true, pattern("got .*")) else { unreachable!("it is one") };
+        Action::TerminalSend(TerminalSend { secret: Some(secret(name)), ..send })
+    };
+    // It would be shown.
+    let refused = desk.perform(typed("LENT")).await.expect_err("nothing asks for it");
+    assert_eq!((refused.code, refused.text.contains("does not ask for a password now")), (Code::Forbidden, true), "{refused}");
+    let asked = desk.send("t", "", TerminalWait::Prompt).await;
+    assert_eq!(asked.awaits, Some(Awaits::Password), "{}", text(&asked));
+    let refused = desk.perform(typed("OTHER")).await.expect_err("it is not lent");
+    assert_eq!(
+        (refused.code, refused.text.contains("\"OTHER\" is not one of those that may be used here")),
+        (Code::Forbidden, true),
+        "{refused}"
+    );
+    let answer = view(desk.perform(typed("LENT")).await.expect("it is typed"));
+    // Even where the program shows what it was told.
+    assert!(text(&answer).contains("got 13 [redacted LENT]"), "{}", text(&answer));
 }
 
 /// A terminal of a host whose login shell is another: the user's own startup file is read, and statuses are told.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use towline_base::{Code, Failure, TerminalName, limits};
+use towline_base::{Code, Failure, SecretName, TerminalName, limits};
 use towline_engine::action::{self, Action, Key, Size, TerminalWait};
 
 use super::{IntoAction, bad, wait};
@@ -73,14 +73,19 @@ impl IntoAction for wire::TerminalSend {
             return Err(Failure::new(Code::TooLarge, text).hint("Write it to a file on the host with Write."));
         }
         let keys = self.keys.unwrap_or_default().iter().map(|key| Key::parse(key)).collect::<Result<Vec<_>, _>>()?;
-        if text.is_none() && keys.is_empty() && !self.enter && self.resize.is_none() {
-            return Err(bad("nothing to send: give text, keys, enter or resize"));
+        let secret = self.secret.as_deref().map(SecretName::parse).transpose().map_err(|error| bad(error.to_string()))?;
+        if secret.is_some() && (text.is_some() || !keys.is_empty() || self.enter) {
+            return Err(bad("parameter \"secret\" goes without text, keys and enter: it is typed with Enter, alone"));
+        }
+        if text.is_none() && keys.is_empty() && secret.is_none() && !self.enter && self.resize.is_none() {
+            return Err(bad("nothing to send: give text, keys, secret, enter or resize"));
         }
         Ok(Action::TerminalSend(action::TerminalSend {
             name: name(self.name)?,
             text,
             keys,
-            enter: self.enter,
+            enter: self.enter || secret.is_some(),
+            secret,
             resize: self.resize.as_deref().map(resized).transpose()?,
             wait: waits(self.wait.as_deref(), TerminalWait::Quiet),
             timeout: timeout(self.timeout)?,
