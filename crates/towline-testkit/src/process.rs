@@ -114,7 +114,7 @@ pub fn go_on(pid: u32) {
 }
 
 /// Kills what `find` finds until it finds nothing more, for two seconds at the most.
-pub(crate) fn kill_until_gone(find: impl Fn() -> Vec<Process>) {
+pub fn kill_until_gone(find: impl Fn() -> Vec<Process>) {
     let end = Instant::now() + Duration::from_secs(2);
     loop {
         let found: Vec<Process> = find().into_iter().filter(|process| process.pid != std::process::id()).collect();

@@ -323,7 +323,9 @@ impl Sshd {
 impl Drop for Sshd {
     fn drop(&mut self) {
         self.stop();
-        process::kill_until_gone(|| self.session_processes());
+        // A fresh copy of a session has the environment that the session had, and not the mark; its programs lie in our directory.
+        let directory = self.dir.path().to_string_lossy().into_owned();
+        process::kill_until_gone(|| self.session_processes().into_iter().chain(process::with_argument(&directory)).collect());
     }
 }
 

@@ -8,8 +8,30 @@ use towline_base::Code;
 use towline_engine::action::{Glob, Grep, GrepMode, ReadWindow, Write};
 use towline_engine::policy::{Directory, Names, Origin, Policy, Rule};
 use towline_engine::{Action, Ask, Context, Engine, Reply, Rules, Settings, Way};
+use towline_testkit::process;
 
 use crate::rig::{Rig, bash, context};
+
+/// A home directory; what lives in it ends with it.
+struct Home(tempfile::TempDir);
+
+impl Home {
+    fn new() -> Self {
+        Self(tempfile::tempdir().expect("a directory"))
+    }
+
+    fn path(&self) -> &std::path::Path {
+        self.0.path()
+    }
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        // Sessions outlive the engine, as they should; here nobody comes back to them.
+        let home = self.path().to_string_lossy().into_owned();
+        process::kill_until_gone(|| process::with_environment("HOME", &home));
+    }
+}
 
 fn rule<T>(says: T) -> Vec<Rule<T>> {
     vec![Rule { says, from: Origin("the test's rule".to_owned()) }]
@@ -40,7 +62,7 @@ fn read(path: &std::path::Path) -> Action {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn directories_hold_against_links_and_dots() {
-    let home = tempfile::tempdir().expect("a directory");
+    let home = Home::new();
     let root = home.path().canonicalize().expect("a path");
     for directory in ["in/sub", "in/keys", "out"] {
         fs::create_dir_all(root.join(directory)).expect("made");
@@ -118,7 +140,7 @@ async fn directories_hold_against_links_and_dots() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_person_is_asked_and_only_a_yes_lets_it_be_done() {
-    let home = tempfile::tempdir().expect("a directory");
+    let home = Home::new();
     let engine = engine(home.path(), Policy { ask: names(&["Bash"]), ..Policy::default() });
     let touched = home.path().join("touched");
     let command = format!("touch {}", touched.display());
@@ -152,7 +174,7 @@ async fn a_person_is_asked_and_only_a_yes_lets_it_be_done() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_may_only_look_reads_and_starts_nothing() {
-    let home = tempfile::tempdir().expect("a directory");
+    let home = Home::new();
     fs::write(home.path().join("a.txt"), "text").expect("written");
     let way = Way::Local {
         home: home.path().to_owned(),
@@ -173,7 +195,7 @@ async fn a_server_that_may_only_look_reads_and_starts_nothing() {
 async fn what_cannot_be_written_to_the_journal_is_not_done_unless_the_settings_say_so() {
     use towline_engine::audit::{OnFailure, Options, directory};
     for (on_failure, done) in [(OnFailure::Refuse, false), (OnFailure::GoOn, true)] {
-        let home = tempfile::tempdir().expect("a directory");
+        let home = Home::new();
         let state = home.path().join("state");
         fs::create_dir_all(&state).expect("made");
         // Where the journal's directory should be, there is a file.
@@ -199,7 +221,7 @@ async fn what_cannot_be_written_to_the_journal_is_not_done_unless_the_settings_s
 async fn the_journal_tells_what_was_done_and_no_secret_is_in_anything_that_is_left() {
     use towline_base::Secret;
     use towline_engine::audit::{Filter, entries, verify};
-    let home = tempfile::tempdir().expect("a directory");
+    let home = Home::new();
     let state = home.path().join("state");
     let way = Way::Local {
         home: home.path().to_owned(),
