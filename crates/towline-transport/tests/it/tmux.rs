@@ -245,7 +245,7 @@ async fn two_who_open_the_same_window_at_once_get_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_missing_an_old_and_a_killed_tmux_are_told() {
+async fn a_missing_an_old_a_slow_and_a_killed_tmux_are_told() {
     use std::os::unix::fs::PermissionsExt as _;
     let fails = async |tmux: &Tmux| {
         let command = ["sh", "-c", "exec cat"].map(OsString::from);
@@ -259,11 +259,17 @@ async fn a_missing_an_old_and_a_killed_tmux_are_told() {
         "the program \"/nonexistent/tmux\" is not on this machine [missing_program]\n\
          Terminals need tmux 3.0 or newer on the machine that towline runs on; everything else works without it."
     );
-    let old = own.dir.path().join("old");
-    std::fs::write(&old, "#!/bin/sh\necho tmux 2.9a\n").expect("a file can be written");
-    std::fs::set_permissions(&old, std::fs::Permissions::from_mode(0o755)).expect("its mode can be set");
-    let own = Own::new(old.to_str().expect("UTF-8"));
+    let stand_ins = tempfile::tempdir().expect("a directory");
+    let stand_in = |name: &str, script: &str| {
+        let path = stand_ins.path().join(name);
+        std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).expect("a file can be written");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("its mode can be set");
+        Own::new(path.to_str().expect("UTF-8"))
+    };
+    let own = stand_in("old", "echo tmux 2.9a");
     assert!(fails(&own.tmux).await.starts_with("tmux 2.9a is too old for terminals [missing_program]\n"));
+    let own = stand_in("slow", "case \"$*\" in -V) echo tmux 3.3a;; *) exec sleep 60;; esac");
+    assert!(fails(&own.tmux).await.starts_with("tmux did not answer within 10 s"));
     let own = Own::new("tmux");
     let (pane, _) = own.open("h", "one", "exec cat").await;
     own.raw(&["kill-server"]);
