@@ -111,6 +111,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_string_that_does_not_end_takes_bounded_memory() {
+        // Without vte's feature std the buffer lies within the parser; with it the buffer would grow as long as a host likes.
+        assert!(size_of::<Parser>() > 1024, "{} bytes", size_of::<Parser>());
+        let mut drawn = Drawn::default();
+        drawn.take(b"\x1b]52;c;");
+        for _ in 0..100 {
+            assert_eq!(drawn.take(&[b'A'; 4096]), "");
+        }
+        assert_eq!(drawn.take(b"\x07after"), "after");
+    }
+
+    #[test]
     fn what_draws_is_kept_and_what_acts_is_not() {
         for (output, drawn, bare) in [
             ("a\u{1b}[1;31mred\u{1b}[0m\r\n", "a\u{1b}[1;31mred\u{1b}[0m\r\n", "ared\n"),
