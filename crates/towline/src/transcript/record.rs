@@ -28,6 +28,8 @@ const WAITING: usize = 1024 * 1024;
 const EACH_SECOND: usize = 256 * 1024;
 /// The end of what was too much: enough to draw a screen.
 const TAIL: usize = 16 * 1024;
+/// Recordings that are held open at a time: closed terminals are not told of, and a file is not held for ever.
+const TAPES: usize = 2 * limits::MOST_TERMINALS;
 /// How soon a recording that another towline holds is asked for again.
 const AGAIN: Duration = Duration::from_secs(2);
 /// How long the end of towline waits for what is still to be written.
@@ -142,6 +144,9 @@ fn write(directory: &Path, queue: &(Mutex<Queue>, Condvar)) {
     loop {
         let (jobs, closed) = next(queue);
         for job in jobs {
+            if open.len() >= TAPES {
+                shed(&mut open, &job.whose);
+            }
             let tape = open.entry((job.whose.host.clone(), job.whose.name.clone())).or_default();
             if let Err(error) = tape.take(directory, &job) {
                 tracing::debug!(%error, "a recording could not be written");
@@ -161,6 +166,22 @@ fn write(directory: &Path, queue: &(Mutex<Queue>, Condvar)) {
             return;
         }
     }
+}
+
+/// Lets go of all recordings but one; those that go on are opened again.
+fn shed(open: &mut HashMap<(String, String), Tape>, but: &Whose) {
+    let now = clock::unix();
+    open.retain(|(host, name), tape| {
+        if *host == but.host && *name == but.name {
+            return true;
+        }
+        if let Tape::Ours(recording) = tape
+            && let Err(error) = recording.turn(now)
+        {
+            tracing::debug!(%error, "the end of a recording could not be written");
+        }
+        false
+    });
 }
 
 /// What waits, or nothing after a moment; and whether no more will come.
@@ -275,7 +296,8 @@ impl Recording {
                 self.lost += bytes;
                 Ok(())
             }
-            Owned::Screen(bytes) | Owned::Output(bytes) if self.second.1 + bytes.len() <= EACH_SECOND => {
+            // Once something was too much, what comes after it waits with it: nothing is written before what came earlier.
+            Owned::Screen(bytes) | Owned::Output(bytes) if self.beyond.0 == 0 && self.second.1 + bytes.len() <= EACH_SECOND => {
                 self.second.1 += bytes.len();
                 self.output(job.at, bytes)
             }
@@ -429,6 +451,35 @@ mod tests {
         assert_eq!(drawn + left_out, 100 * line.len() + "the end".len());
         assert!(drawn <= 3 * (EACH_SECOND + TAIL), "{drawn}");
         assert!(left_out > 0);
+    }
+
+    #[test]
+    fn what_is_too_much_keeps_its_place() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = place::recording(directory.path(), WHOSE.0, WHOSE.1);
+        let whose = Whose { host: WHOSE.0.into(), name: WHOSE.1.into(), made: "a".into(), size: (80, 24) };
+        let at = Duration::from_secs(1000);
+        let mut recording = Recording::open(directory.path(), &whose, at).expect("it opens").expect("it is ours");
+        for what in [vec![b'1'; EACH_SECOND - 10], vec![b'2'; 100], vec![b'3'; 5]] {
+            recording.take(&Job { whose: whose.clone(), at, what: Owned::Output(what) }).expect("it is written");
+        }
+        recording.turn(at).expect("it is written");
+        let drawn: String = events(&path).into_iter().map(|(_, text)| text).collect();
+        assert!(drawn.ends_with(&format!("{}33333", "2".repeat(100))), "{}", &drawn[drawn.len() - 120..]);
+    }
+
+    #[test]
+    fn the_files_of_many_terminals_are_not_all_held() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let mut open = HashMap::new();
+        let whose = |n: usize| Whose { host: WHOSE.0.into(), name: format!("t{n}"), made: "a".into(), size: (80, 24) };
+        for n in 0..TAPES {
+            let recording = Recording::open(directory.path(), &whose(n), clock::unix()).expect("it opens").expect("it is ours");
+            open.insert((WHOSE.0.to_owned(), format!("t{n}")), Tape::Ours(Box::new(recording)));
+        }
+        shed(&mut open, &whose(3));
+        assert_eq!(open.keys().map(|(_, name)| name.as_str()).collect::<Vec<_>>(), ["t3"]);
+        assert!(locked(&place::recording(directory.path(), WHOSE.0, "t4")).expect("it opens").is_some());
     }
 
     #[test]
