@@ -3,8 +3,6 @@
 //! Holds to: every step runs even if an earlier one failed, so that one run tells all; only a set-up that failed ends it.
 //! Leaves out: what takes long (long.rs).
 
-use std::collections::BTreeSet;
-
 use crate::run::{self, Outcome, Trouble};
 use crate::setup::{self, Ready, Stage};
 use crate::steps::{Steps, Verdict};
@@ -80,12 +78,9 @@ fn deny() -> Verdict {
 }
 
 /// The test suites: by nextest where it is, else by cargo itself.
-///
-/// A test that fails is tried once more, by itself: real servers and terminals share the machine with whatever else runs on it. One
-/// that passes only then is named as flaky in the table, and is a defect to be mended.
 fn tests() -> Verdict {
     if run::succeeds(run::cargo().args(["nextest", "--version"])) {
-        let options = ["nextest", "run", "--locked", "--workspace", "--no-fail-fast", "--retries", "1", "--color", "never"];
+        let options = ["nextest", "run", "--locked", "--workspace", "--no-fail-fast", "--color", "never"];
         return counted(run::cargo().args(options));
     }
     counted(run::cargo().args(["test", "--locked", "--workspace", "--lib", "--bins", "--tests", "--no-fail-fast"]))
@@ -104,14 +99,7 @@ fn counted(command: &mut std::process::Command) -> Verdict {
 /// What a test runner's closing lines say.
 fn counts(lines: &[String]) -> String {
     if let Some(line) = lines.iter().rev().find_map(|line| line.trim_start().strip_prefix("Summary [")) {
-        let mut text = line.split_once(']').map_or(line, |(_, rest)| rest).trim().to_owned();
-        let flaky: BTreeSet<&str> =
-            lines.iter().filter_map(|line| line.trim_start().strip_prefix("FLAKY ")?.split(' ').next_back()).collect();
-        if !flaky.is_empty() {
-            text.push_str("; FLAKY: ");
-            text.push_str(&flaky.into_iter().collect::<Vec<_>>().join(", "));
-        }
-        return text;
+        return line.split_once(']').map_or(line, |(_, rest)| rest).trim().to_owned();
     }
     let (mut passed, mut failed) = (0_u64, 0_u64);
     for line in lines.iter().filter_map(|line| line.strip_prefix("test result: ")) {
@@ -156,10 +144,6 @@ mod tests {
         check(
             "     Summary [  12.007s] 42 tests run: 41 passed, 1 failed, 0 skipped\nerror: x",
             "42 tests run: 41 passed, 1 failed, 0 skipped",
-        );
-        check(
-            "     Summary [   0.004s] 2 tests run: 2 passed (1 flaky), 0 skipped\n   FLAKY 2/2 [   0.001s] (2/2) towline::it run::a\n",
-            "2 tests run: 2 passed (1 flaky), 0 skipped; FLAKY: run::a",
         );
         check(
             "test result: ok. 3 passed; 0 failed; 0 ignored\nnoise\ntest result: FAILED. 1 passed; 2 failed; 0 ignored; finished in 0.1s",
