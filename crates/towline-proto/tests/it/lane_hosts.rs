@@ -57,13 +57,14 @@ fn nobody_reaps(own: &'static str) {
     let (_, said) = line.call(&Request::Stop(run.handle.clone(), "TERM"));
     assert!(said.starts_with("stopped ") && said.ends_with(" 1\n"), "{said}");
     assert_eq!(line.end(&run).state, "kill TERM");
-    // The supervisor is lost, and its own zombie is not taken for it.
-    let before = line
-        .bash("read -r n p r <\"$(echo \"$HOME\"/.local/state/towline/v1/*/s/main/cur)\"; echo $p; (sleep 0.1; kill -9 $p) & f 3")
-        .text();
-    assert!(before.ends_with("f3\n"), "{before}");
+    // The supervisor is lost while nothing runs, and its own zombie is not taken for it.
+    let supervisor = "read -r n p r <\"$(echo \"$HOME\"/.local/state/towline/v1/*/s/main/cur)\"; echo $p";
+    let before = line.bash(&format!("{supervisor}; (until [ -e ~/go ]; do sleep 0.02; done; kill -9 $p; : >~/gone) & f 3")).text();
+    assert!(before.ends_with("\nf3\n"), "{before}");
+    fs::write(host.home().join("go"), "").unwrap();
+    until("the supervisor is killed", || if host.home().join("gone").exists() { Ok(()) } else { Err("not yet".to_owned()) });
     until("another supervisor is there", || {
-        let ended = line.bash("f 4; read -r n p r <\"$(echo \"$HOME\"/.local/state/towline/v1/*/s/main/cur)\"; echo $p");
+        let ended = line.bash(&format!("f 4; {supervisor}"));
         assert!(ended.text().starts_with("f4\n"), "{ended:?}");
         if ended.text().lines().nth(1) == before.lines().next() { Err(ended.text()) } else { Ok(()) }
     });
