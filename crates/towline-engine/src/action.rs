@@ -111,6 +111,29 @@ pub struct TerminalSend {
     pub wait: TerminalWait,
     /// How long.
     pub timeout: Option<Duration>,
+    /// What the terminal asks for: the engine looks before anything is told of the call, whatever stands here.
+    pub asks: Asks,
+}
+
+/// What a terminal asks for when something is to be typed there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Asks {
+    /// Nothing that would have to be hidden.
+    #[default]
+    Nothing,
+    /// A password: what is typed is one, and is told to nobody.
+    Password {
+        /// The command with which a person gets there.
+        person: String,
+    },
+}
+
+impl TerminalSend {
+    /// Whether it types characters; keys could spell them, too.
+    #[must_use]
+    pub fn types(&self) -> bool {
+        self.text.as_ref().is_some_and(|text| !text.is_empty()) || self.keys.iter().any(Key::types)
+    }
 }
 
 /// What to show of a terminal.

@@ -10,7 +10,7 @@ use towline_proto::files::glob::GlobSearch;
 
 use towline_transport::AgentForwarding;
 
-use crate::action::{Action, Bash, Connect, Grep, Key, TerminalOpen, TerminalSend};
+use crate::action::{Action, Asks, Bash, Connect, Grep, Key, TerminalOpen, TerminalSend};
 
 /// What is known of one action.
 #[derive(Debug)]
@@ -94,7 +94,11 @@ impl<'a> Facts<'a> {
 
     /// What is typed is one line to whoever reads it there, however it was sent.
     fn of_typing(&mut self, send: &'a TerminalSend) {
-        let TerminalSend { name: _, text, keys, secret, enter: _, resize: _, wait: _, timeout: _ } = send;
+        let TerminalSend { name: _, text, keys, secret, enter: _, resize: _, wait: _, timeout: _, asks } = send;
+        match asks {
+            Asks::Nothing => {}
+            Asks::Password { person } => self.wants.push(Want::TypedPassword { person }),
+        }
         self.wants.extend(secret.iter().map(|name| Want::Secret(name.as_str())));
         let typed: String = keys.iter().filter_map(Key::character).collect();
         let text = text.as_deref().unwrap_or_default();
@@ -196,6 +200,7 @@ mod tests {
                 resize: None,
                 wait: TerminalWait::Nothing,
                 timeout: None,
+                asks: Asks::Nothing,
             })
         };
         for (action, expected) in [

@@ -31,6 +31,8 @@ use crate::terminals::TerminalPlace;
 
 /// Hosts that one engine knows at a time: each is a connection and memory.
 const MOST_HOSTS: usize = 64;
+/// The name of what an agent typed as a password, where a mark stands for it.
+const TYPED: &str = "a typed password";
 /// How long closing waits for the hosts to hear what was read: a client that stops towline does not wait.
 const CLOSE_WAIT: Duration = Duration::from_millis(250);
 /// How long ending a session or a connection may take.
@@ -106,6 +108,17 @@ impl Hosts {
             }
             (LiteralPasswords::Taken, Transport::Local(_)) => Ok(()),
         }
+    }
+
+    /// Whether a password that an agent sent may be typed into a terminal: a second guard behind the rules. From then on it is taken
+    /// out of all that somebody reads.
+    pub(crate) fn take_typed(&self, text: &str) -> LiteralPasswords {
+        if self.access.literal_passwords == LiteralPasswords::Taken
+            && let Ok(secret) = Secret::new(text.as_bytes().to_vec())
+        {
+            self.access.wallet.redactor().learn(TYPED, &secret);
+        }
+        self.access.literal_passwords
     }
 
     /// Has a person log in at the terminal.

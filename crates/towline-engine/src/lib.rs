@@ -47,7 +47,7 @@ pub use towline_transport::{Access, AgentForwarding, HostAccess, LiteralPassword
 
 pub use context::{Ask, Asker, Context, Progress, Reader, Reply, Settings, Way};
 
-use crate::action::Connect;
+use crate::action::{Asks, Connect};
 use crate::answer::State;
 use crate::audit::Journal;
 use crate::events::{Event, Events, Kind, Witness};
@@ -109,7 +109,8 @@ impl Engine {
     ///
     /// # Errors
     /// When the tool could not do its work; a command that ends with a non-zero status is not an error.
-    pub async fn perform(&self, call: Call, context: Context) -> Result<Answer, Failure> {
+    pub async fn perform(&self, mut call: Call, context: Context) -> Result<Answer, Failure> {
+        self.0.see_what_is_asked(&mut call, &context).await;
         let session = call.session.clone().unwrap_or_else(|| context.own_session.clone());
         let context = clean::context(&self.0.redactor, context);
         let witness = self.0.witness(&call, &session, &context);
@@ -157,6 +158,13 @@ impl Inner {
             ..Event::new(Kind::Begin, call.host.as_ref().map_or("", HostAlias::as_str))
         };
         Witness::new(self.events.clone(), whose)
+    }
+
+    /// Sees what a terminal asks for into which something is to be typed: of a password nothing may be told, not even to the journal.
+    async fn see_what_is_asked(&self, call: &mut Call, context: &Context) {
+        if let (Some(alias), Action::TerminalSend(send)) = (&call.host, &mut call.action) {
+            send.asks = if send.types() { self.terminals.asks(alias, send.name.as_ref(), context).await } else { Asks::Nothing };
+        }
     }
 
     /// The executors: nobody comes here without a permit.

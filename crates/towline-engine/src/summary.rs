@@ -5,7 +5,7 @@ use std::time::Duration;
 use towline_base::{Failure, TerminalName};
 use towline_policy::{Effect, Offered};
 
-use crate::action::{Action, Clean};
+use crate::action::{Action, Asks, Clean, TerminalSend};
 use crate::answer::{Answer, Body, FileContent, FileFailure, FileView, How, State, Written};
 
 impl Action {
@@ -135,11 +135,14 @@ fn named(name: Option<&TerminalName>, what: &str) -> String {
     name.map_or_else(|| what.to_owned(), |name| format!("{name} {what}").trim_end().to_owned())
 }
 
-/// What is typed, with the keys in brackets as a person would note them.
-fn of_sending(send: &crate::action::TerminalSend) -> String {
-    let mut text = send.text.clone().unwrap_or_default();
+/// What is typed, with the keys in brackets as a person would note them; of a password nothing, not even its length.
+fn of_sending(send: &TerminalSend) -> String {
+    let (mut text, keys) = match send.asks {
+        Asks::Nothing => (send.text.clone().unwrap_or_default(), send.keys.as_slice()),
+        Asks::Password { .. } => ("<a password>".to_owned(), &[][..]),
+    };
     text.extend(send.secret.iter().flat_map(|name| ["<secret ", name.as_str(), ">"]));
-    for key in send.keys.iter().map(crate::action::Key::as_str).chain(send.enter.then_some("Enter")) {
+    for key in keys.iter().map(crate::action::Key::as_str).chain(send.enter.then_some("Enter")) {
         text.extend(["<", key, ">"]);
     }
     text

@@ -82,6 +82,11 @@ pub enum Want<'a> {
     ForwardAgent,
     /// To log in with a password that an agent sent.
     Password,
+    /// To type a text where a terminal asks for a password: the text that an agent sent is one, then.
+    TypedPassword {
+        /// The command with which a person gets to that terminal.
+        person: &'a str,
+    },
     /// A secret of the user's, by its name, for a command or terminal.
     Secret(&'a str),
 }

@@ -132,6 +132,7 @@ pub enum Decision {
 }
 
 const PASSWORD: &str = "a password in a tool's parameters";
+const TYPED: &str = "typing a password that was in a tool's parameters";
 /// A password in a call went through the model and its provider.
 const BETTER_WAYS: &str = "Ask the user to run `towline auth HOST` in a terminal, to load a key into ssh-agent, or to name a secret for the host in the settings (`password`).";
 const ASK_USER: &str = "Ask the user: only a person can change the rules.";
@@ -145,8 +146,8 @@ impl Rules {
         match (explanation.verdict, explanation.decisive()) {
             (Verdict::Refuse, Some(finding)) => {
                 let text = format!("{}{on} is not permitted: {} ({}).", action.tool, finding.why, finding.from);
-                let hint = if finding.why.starts_with(PASSWORD) { BETTER_WAYS } else { ASK_USER };
-                Decision::Refuse(Refusal { failure: Failure::new(Code::Forbidden, text).hint(hint), from: Some(finding.from.clone()) })
+                let failure = Failure::new(Code::Forbidden, text).hint(way_out(finding, action));
+                Decision::Refuse(Refusal { failure, from: Some(finding.from.clone()) })
             }
             _ if !explanation.open.is_empty() => Decision::Resolve(explanation.open),
             (Verdict::Ask, Some(finding)) => {
@@ -165,6 +166,27 @@ impl Rules {
     pub fn explain(&self, action: &Action<'_>, places: &Places) -> Explanation {
         judge(&self.policy_for(action.host), action, places)
     }
+}
+
+/// What can be done about a refusal.
+fn way_out(finding: &Finding, action: &Action<'_>) -> String {
+    let person = action.wants.iter().find_map(|want| match want {
+        Want::TypedPassword { person } => Some(*person),
+        Want::Sudo | Want::Forward | Want::ForwardAgent | Want::Password | Want::Secret(_) => None,
+    });
+    match person {
+        Some(person) if finding.why.starts_with(TYPED) => typed_by_others(person),
+        Some(_) | None if finding.why.starts_with(PASSWORD) => BETTER_WAYS.to_owned(),
+        Some(_) | None => ASK_USER.to_owned(),
+    }
+}
+
+/// How a password gets into a terminal without an agent that types it.
+#[must_use]
+pub fn typed_by_others(person: &str) -> String {
+    format!(
+        "secret: NAME types one that the rules lend to this host; or ask the person to type it there: {person}. C-c leaves the question."
+    )
 }
 
 /// What a policy says of an action.
@@ -222,7 +244,7 @@ fn of_tool(policy: &Policy, action: &Action<'_>) -> Vec<Finding> {
 fn reaches(action: &Action<'_>) -> bool {
     let more = |want: &Want<'_>| match want {
         Want::Forward | Want::ForwardAgent | Want::Secret(_) => true,
-        Want::Sudo | Want::Password => false,
+        Want::Sudo | Want::Password | Want::TypedPassword { .. } => false,
     };
     matches!(action.effect, Effect::Change | Effect::Run) || action.wants.iter().any(more)
 }
@@ -233,6 +255,7 @@ fn of_want(policy: &Policy, want: Want<'_>, findings: &mut Vec<Finding>) {
         Want::Forward => (&policy.forwards, "opening forwards"),
         Want::ForwardAgent => (&policy.forward_agent, "forwarding the ssh agent"),
         Want::Password => (&policy.password, PASSWORD),
+        Want::TypedPassword { .. } => (&policy.password, TYPED),
         Want::Secret(name) => {
             for rule in &policy.secrets {
                 let verdict = refused_if(!rule.says.contains(name));

@@ -12,7 +12,7 @@ mod policy;
 mod rules;
 
 pub use action::{Access, Action, Effect, Offered, Touch, Want};
-pub use decide::{Decision, Explanation, Finding, Permit, Places, Question, Refusal};
+pub use decide::{Decision, Explanation, Finding, Permit, Places, Question, Refusal, typed_by_others};
 pub use name::HostPattern;
 pub use path::Directory;
 pub use policy::{Guard, Names, Origin, Policy, Reach, Rule, Verdict, Warned};

@@ -108,7 +108,7 @@ pub struct Policy {
     pub forwards: Vec<Rule<Verdict>>,
     /// The user's ssh agent on the host.
     pub forward_agent: Vec<Rule<Verdict>>,
-    /// Logging in with a password that an agent sent.
+    /// Logging in with a password that an agent sent, or typing one into a terminal.
     pub password: Vec<Rule<Verdict>>,
     /// The secrets that commands and terminals may be given.
     pub secrets: Vec<Rule<Names>>,

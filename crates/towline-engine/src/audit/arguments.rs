@@ -6,7 +6,7 @@ use towline_transport::AgentForwarding;
 
 use super::record::hash;
 use crate::action::{
-    Action, Bash, Clean, Connect, Disconnect, Edit, Glob, Grep, JobOutput, JobStop, List, Mode, OnTimeout, Place, ReadWindow, Size,
+    Action, Asks, Bash, Clean, Connect, Disconnect, Edit, Glob, Grep, JobOutput, JobStop, List, Mode, OnTimeout, Place, ReadWindow, Size,
     TerminalOpen, TerminalRead, TerminalSend, TerminalWait, WaitFor, Write,
 };
 
@@ -102,11 +102,17 @@ fn of_connect(connect: &Connect, text: &dyn Fn(&str) -> Value) -> Value {
 }
 
 fn of_typing(send: &TerminalSend, text: &dyn Fn(&str) -> Value) -> Value {
-    let TerminalSend { name, text: typed, keys, secret, enter, resize, wait, timeout: _ } = send;
+    let TerminalSend { name, text: typed, keys, secret, enter, resize, wait, timeout: _, asks } = send;
+    let (typed, keys, password) = match asks {
+        Asks::Nothing => (typed.as_deref(), keys.as_slice(), false),
+        // That there was one, and nothing of it.
+        Asks::Password { .. } => (None, &[][..], true),
+    };
     json!({
         "name": name.as_ref().map(ToString::to_string),
-        "text": typed.as_deref().map(text),
+        "text": typed.map(text),
         "keys": if keys.is_empty() { Value::Null } else { keys.iter().map(|key| text(key.as_str())).collect() },
+        "password": password,
         "secret": secret.as_ref().map(SecretName::as_str),
         "enter": enter,
         "resize": resize.as_ref().map(|Size { cols, rows }| format!("{cols}x{rows}")),

@@ -9,6 +9,7 @@ mod decide;
 pub mod keys;
 mod marks;
 mod open;
+mod password;
 mod place;
 mod record;
 mod remote;
@@ -22,7 +23,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
-use towline_base::{Code, Failure, HostAlias, Secret, SecretName, TerminalName, limits};
+use towline_base::{Code, Failure, HostAlias, Secret, TerminalName, limits};
 use towline_transport::tmux::{Colours, Look, Pane, Size, Tmux, TmuxSettings, Typing};
 
 pub use decide::Why;
@@ -34,7 +35,7 @@ use self::place::{New, Place};
 use self::tap::{Taps, Told};
 use self::view::{Ended, Shown};
 use self::wait::Waited;
-use crate::action::{Mode, TerminalRead, TerminalSend, TerminalWait};
+use crate::action::{Asks, Mode, TerminalRead, TerminalSend, TerminalWait};
 use crate::answer::{Answer, Body, Terminal};
 use crate::context::Context;
 use crate::hosts::Hosts;
@@ -90,16 +91,18 @@ impl Terminals {
         if let Some(ended) = view::ended(&before, open.note.ssh) {
             return Err(dead(&open, &ended));
         }
-        refuse_password(&open, send, &before, self.attach(&open).await.as_deref())?;
+        password::check(hosts, &open, send, &before)?;
         let secret = match &send.secret {
-            Some(name) => Some(secret(hosts, &open, name, &before).await?),
+            Some(name) => Some(password::secret(hosts, &open, name, &before).await?),
             None => None,
         };
         let flow = open.told.borrow().flow;
         let mut held = store::hold(&self.state_dir, alias, &open.name, &open.pane.made)?;
         if send.text.is_some() || !send.keys.is_empty() || send.enter {
             held.memory.sent = Some(Place::of(&before, Some(flow)));
-            held.memory.set_typed(send.text.as_deref().unwrap_or_default());
+            // A password has no echo, and is not written down.
+            let echo = if send.asks == Asks::Nothing { send.text.as_deref() } else { None };
+            held.memory.set_typed(echo.unwrap_or_default());
         }
         let (since, typed) = (held.memory.sent.clone(), held.memory.typed.clone());
         held.keep()?;
@@ -215,10 +218,15 @@ impl Terminals {
         Ok(left)
     }
 
+    /// The panes of a host's terminals.
+    async fn panes(&self, alias: &HostAlias) -> Result<Vec<Pane>, Failure> {
+        let panes = self.tmux.list().await?;
+        Ok(panes.into_iter().filter(|pane| pane.kind == KIND && pane.host == alias.as_str()).collect())
+    }
+
     /// The pane of a terminal.
     async fn pane(&self, alias: &HostAlias, name: &TerminalName) -> Result<Pane, Failure> {
-        let panes = self.tmux.list().await?;
-        let here: Vec<Pane> = panes.into_iter().filter(|pane| pane.kind == KIND && pane.host == alias.as_str()).collect();
+        let here = self.panes(alias).await?;
         if let Some(pane) = here.iter().find(|pane| pane.name == name.as_str()) {
             return Ok(pane.clone());
         }
@@ -378,31 +386,6 @@ fn limit(timeout: Option<Duration>, wait: &TerminalWait) -> Duration {
         TerminalWait::Prompt | TerminalWait::Pattern(_) => limits::BASH_WAIT,
     };
     timeout.unwrap_or(usual).min(limits::LONGEST_WAIT)
-}
-
-/// An agent does not type a password: it would be in the client's transcript and in the model's context.
-fn refuse_password(open: &Open, send: &TerminalSend, look: &Look, attach: Option<&str>) -> Result<(), Failure> {
-    let types = send.text.as_ref().is_some_and(|text| !text.is_empty()) || send.keys.iter().any(keys::Key::types);
-    if !types || view::awaits(look) != Some(Awaits::Password) {
-        return Ok(());
-    }
-    let text = format!("The terminal {} asks for a password ({}); nothing was typed.", open.name, look.row.trim());
-    let person = attach.map_or_else(String::new, |command| format!(": {command}"));
-    let hint = format!(
-        "secret: NAME types one that the rules lend to this host; or ask the person to type it there{person}. C-c leaves the question."
-    );
-    Err(Failure::new(Code::Forbidden, text).hint(hint))
-}
-
-/// The secret that is to be typed: only where the terminal asks for one, so that it is not shown.
-async fn secret(hosts: &Hosts, open: &Open, name: &SecretName, look: &Look) -> Result<Secret, Failure> {
-    if view::awaits(look) != Some(Awaits::Password) {
-        let text = format!("secret: the terminal {} does not ask for a password now; nothing was typed.", open.name);
-        return Err(
-            Failure::new(Code::Forbidden, text).hint("A secret is typed only where it is not shown; TerminalRead waits for the question.")
-        );
-    }
-    hosts.lent(&open.alias)?.secret("secret", name).await
 }
 
 fn dead(open: &Open, ended: &Ended) -> Failure {

@@ -4,11 +4,11 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use towline_base::{Code, Failure, SecretName, SecretSource, TerminalName};
-use towline_engine::action::{Key, Mode, Size, TerminalOpen, TerminalRead, TerminalSend, TerminalWait};
+use towline_engine::action::{Asks, Key, Mode, Size, TerminalOpen, TerminalRead, TerminalSend, TerminalWait};
 use towline_engine::answer::{Awaits, Ended, Terminal, Why};
-use towline_engine::policy::{Origin, Policy, Rule};
+use towline_engine::policy::{Origin, Policy, Rule, Verdict};
 use towline_engine::terminals::{Recorder, What};
-use towline_engine::{Access, Action, Answer, Body, Engine, Rules, Settings, Wallet};
+use towline_engine::{Access, Action, Answer, Body, Engine, LiteralPasswords, Rules, Settings, Wallet};
 use towline_testkit::process::command;
 use towline_testkit::{LabOptions, SshdOptions};
 
@@ -129,7 +129,8 @@ fn opening(given: &str, command: Option<&str>) -> Action {
 fn sending(given: &str, text: &str, keys: &[&str], enter: bool, wait: TerminalWait) -> Action {
     let keys = keys.iter().map(|key| Key::parse(key).expect("a key")).collect();
     let text = (!text.is_empty()).then(|| text.to_owned());
-    Action::TerminalSend(TerminalSend { name: name(given), text, keys, secret: None, enter, resize: None, wait, timeout: Some(SOON) })
+    let (timeout, asks) = (Some(SOON), Asks::Nothing);
+    Action::TerminalSend(TerminalSend { name: name(given), text, keys, secret: None, enter, resize: None, wait, timeout, asks })
 }
 
 fn reading(given: &str, mode: Mode, wait: TerminalWait) -> Action {
@@ -295,6 +296,54 @@ async fn a_password_is_not_typed_by_an_agent() {
     assert!(typed.expect("tmux runs").success());
     desk.until("t", "got 7").await;
     assert_eq!(desk.end("t").await, Ended::Exited(0));
+}
+
+/// A desk on which passwords of agents are taken as the rule says, and a terminal that asks for one and shows it afterwards.
+async fn asked_for_a_password(says: Verdict) -> (Desk, Terminal) {
+    let password = vec![Rule { says, from: Origin("the test".to_owned()) }];
+    let rules = Rules { general: Policy { password, ..Policy::default() }, ..Rules::default() };
+    let access = Access { literal_passwords: LiteralPasswords::Taken, ..Access::default() };
+    let mut desk = Desk::start();
+    desk.rig.engine = Engine::new(Settings { access, rules, ..Rig::settings(&desk.rig.lab) });
+    let program = "printf 'Password: '; stty -echo; read -r x; stty echo; echo; echo got $x; read -r x";
+    let opened = desk.open("t", Some(program)).await;
+    assert_eq!(opened.awaits, Some(Awaits::Password), "{}", text(&opened));
+    (desk, opened)
+}
+
+/// Whether a word stands in any file that is kept on this machine: events, journal, what is remembered of terminals.
+fn is_written_down(desk: &Desk, word: &str) -> bool {
+    let found = command("grep").args(["-rqF", "--", word]).arg(desk.rig.lab.state_dir()).status().expect("grep runs");
+    found.success()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_that_an_agent_may_type_is_told_to_nobody() {
+    let (desk, _) = asked_for_a_password(Verdict::Permit).await;
+    let answer = view(desk.perform(sending("t", "hunter2-and-more", &[], true, pattern("got .*"))).await.expect("it is typed"));
+    assert!(text(&answer).contains("got [redacted a typed password]"), "{}", text(&answer));
+    desk.send("t", "not-a-password", TerminalWait::Quiet).await;
+    desk.rig.engine.close().await;
+    assert!(is_written_down(&desk, "<a password><Enter>") && is_written_down(&desk, "not-a-password"), "the events are there");
+    assert!(is_written_down(&desk, "\"password\":true"), "the journal is there");
+    assert!(!is_written_down(&desk, "hunter2"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_that_an_agent_may_not_type_is_told_to_nobody_either() {
+    let (desk, opened) = asked_for_a_password(Verdict::Refuse).await;
+    let refused = desk.perform(sending("t", "hunter2-and-more", &["h", "2"], true, TerminalWait::Quiet)).await.expect_err("it is refused");
+    assert_eq!(
+        refused.text,
+        "TerminalSend on lab is not permitted: typing a password that was in a tool's parameters is not permitted (the test)."
+    );
+    let person = opened.attach.expect("a person can attach");
+    assert!(refused.hint.as_deref().is_some_and(|hint| hint.starts_with("secret: NAME types one") && hint.contains(&person)), "{refused}");
+    assert_eq!(desk.read("t", Mode::Screen, TerminalWait::Nothing).await.awaits, Some(Awaits::Password));
+    // Leaving the question is no typing.
+    desk.keys("t", "", &["C-c"]).await;
+    desk.rig.engine.close().await;
+    assert!(is_written_down(&desk, "is not permitted") && !is_written_down(&desk, "hunter2"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

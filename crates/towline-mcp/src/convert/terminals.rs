@@ -89,6 +89,7 @@ impl IntoAction for wire::TerminalSend {
             resize: self.resize.as_deref().map(resized).transpose()?,
             wait: waits(self.wait.as_deref(), TerminalWait::Quiet),
             timeout: timeout(self.timeout)?,
+            asks: action::Asks::Nothing,
         }))
     }
 }

@@ -103,6 +103,7 @@ pub(crate) fn action<'a>(words: &'a str, host: Option<&'a HostAlias>) -> Action<
             "+sudo" => action.wants.push(Want::Sudo),
             "+forward" => action.wants.push(Want::Forward),
             "+agent" => action.wants.push(Want::ForwardAgent),
+            "+typed" => action.wants.push(Want::TypedPassword { person: "tmux attach" }),
             "+password" => action.wants.push(Want::Password),
             word if word.starts_with("+secret:") => action.wants.push(Want::Secret(&word[8..])),
             word if word.starts_with("r:") => action.touches.push(touch(Access::Read)),

@@ -54,6 +54,26 @@ fn a_refusal_names_tool_host_reason_and_rule() {
 }
 
 #[test]
+fn a_refused_password_comes_with_a_better_way() {
+    for (words, reason, way) in [
+        ("Connect +password", "a password in a tool's parameters", "Ask the user to run `towline auth HOST` in a terminal"),
+        (
+            "TerminalSend +typed",
+            "typing a password that was in a tool's parameters",
+            "secret: NAME types one that the rules lend to this host",
+        ),
+    ] {
+        let text = text(&general("password=refuse"), words);
+        let tool = words.split(' ').next().unwrap_or_default();
+        assert!(
+            text.starts_with(&format!("{tool} on prod is not permitted: {reason} is not permitted (password). [forbidden]\n{way}")),
+            "{text}"
+        );
+    }
+    assert!(text(&general("password=refuse"), "TerminalSend +typed").contains("the person to type it there: tmux attach."));
+}
+
+#[test]
 fn a_confirmed_question_is_a_permit_that_says_so() {
     let host = alias("prod");
     let Decision::Ask(question) = general("ask=Bash").decide(&action("Bash", Some(&host)), &Places::Unknown) else { panic!("no question") };

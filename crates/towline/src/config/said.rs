@@ -163,7 +163,7 @@ table! {
         forwards: Verdict, "\"refuse\"";
         /// The user's ssh agent on the host.
         forward_agent: Verdict, "\"allow\"";
-        /// A password in a tool's parameters.
+        /// A password in a tool's parameters: to log in with, or typed into a terminal that asks for one.
         password: Verdict, "\"refuse\"";
         /// The secrets that commands and terminals there may be given.
         secrets: Vec<String>, "[\"DEPLOY_TOKEN\"]";

@@ -141,7 +141,7 @@ a confirmation, the person is asked through the client; where the client cannot 
 - Rules go by names: `me@prod`, `prod:22` and `PROD` are `prod`. Another alias or an address of the same machine is another name; `other_hosts`
   says what holds for names that the file does not know.
 - `sudo` is about everything that is done as root (`sudo: true`, the host `NAME+root`); the other rules of `NAME` hold there, too.
-- A built-in rule asks before the ssh agent is forwarded, refuses a password in a tool's parameters, and gives out no secret that `secrets` does not name.
+- A built-in rule asks before the ssh agent is forwarded, refuses a password in a tool's parameters (`password` of Connect, and what an agent types where a terminal asks for a password), and gives out no secret that `secrets` does not name.
 
 ## Secrets
 
