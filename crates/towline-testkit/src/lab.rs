@@ -27,6 +27,8 @@ pub struct LabOptions {
     pub relay: RelayOptions,
     /// More lines at the head of `ssh_config`, outside any `Host` block.
     pub client_config: String,
+    /// What stands in the path of every directory on the client's side; nothing special if empty.
+    pub client_place: String,
 }
 
 /// A host, a network and a client's side.
@@ -55,7 +57,8 @@ impl Lab {
         let sshd = Sshd::start(options.sshd);
         let relay = Relay::start(sshd.port(), options.relay);
         sshd.write_known_hosts(&[sshd.port(), relay.port()]).expect("known_hosts can be written");
-        let dir = tempfile::Builder::new().prefix("tl-").tempdir().expect("there is a temporary directory");
+        let dir =
+            tempfile::Builder::new().prefix(&format!("tl-{}", options.client_place)).tempdir().expect("there is a temporary directory");
         for name in ["", "home", "state", "run", "config"] {
             let path = dir.path().join(name);
             fs::create_dir_all(&path).expect("a directory can be made");

@@ -3,6 +3,7 @@
 //! Holds to: loopback only; nothing of the machine's users is read or changed; everything that was started ends with the
 //! value that started it; a failure to set up is a panic with words. Leaves out: any knowledge of towline itself.
 
+mod dropbear;
 pub mod lab;
 mod link;
 mod privsep;
@@ -17,6 +18,6 @@ pub use lab::{Lab, LabOptions};
 pub use process::Process;
 pub use relay::{Relay, RelayOptions};
 pub use shells::{Shell, Shells};
-pub use sshd::{Sshd, SshdOptions};
+pub use sshd::{Server, Sshd, SshdOptions};
 pub use stage::Stage;
 pub use wait::{eventually, eventually_async};

@@ -1,8 +1,9 @@
-//! A real OpenSSH sshd on loopback, in a temporary directory: own host key, own user key, own home for what runs "on the host".
+//! A real server of ssh on loopback, in a temporary directory: own host key, own user key, own home for what runs "on the host".
 //!
 //! Holds to: ready when [`Sshd::start`] returns; everything that it or its sessions started, detached or not, ends with it (all
 //! carry a mark in their environment). Leaves out: passwords, PAM where the account does not need it, and the account's real
-//! home: a forced command gives each session [`Sshd::home`] and then does what sshd would do: `SHELL -c COMMAND`.
+//! home: a forced command gives each session [`Sshd::home`] and then does what sshd would do: `SHELL -c COMMAND`. Which server
+//! it is, OpenSSH's or Dropbear, is seen only where it is started.
 
 use std::ffi::OsString;
 use std::fs;
@@ -15,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use crate::dropbear;
 use crate::privsep::PrivsepDir;
 use crate::process::{self, Process, command};
 use crate::shells::{quote, which};
@@ -40,6 +42,20 @@ pub struct SshdOptions {
     pub env: Vec<(String, String)>,
     /// Accounts of its own; see [`crate::stage::possible`].
     pub stage: Option<Stage>,
+    /// The last part of the home directory's path; `home` if empty.
+    pub home: String,
+    /// Which server it is.
+    pub server: Server,
+}
+
+/// A server of ssh.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Server {
+    /// OpenSSH's.
+    #[default]
+    OpenSsh,
+    /// Dropbear, which reads keys in the account's home alone: it needs a stage. It knows none of sshd's settings.
+    Dropbear,
 }
 
 /// A running sshd.
@@ -47,9 +63,11 @@ pub struct SshdOptions {
 pub struct Sshd {
     child: Option<Child>,
     program: PathBuf,
+    server: Server,
     port: u16,
     mark: String,
     user: String,
+    home: String,
     dir: TempDir,
     /// The program that shows sshd its own accounts.
     on_stage: Option<PathBuf>,
@@ -72,22 +90,31 @@ impl Sshd {
     /// # Errors
     /// If there is no sshd on this machine or it does not come up.
     pub fn try_start(options: &SshdOptions) -> io::Result<Self> {
-        let program = which("sshd").ok_or_else(|| io::Error::other("there is no sshd on this machine (Debian: openssh-server)"))?;
+        let missing = |name: &str, package: &str| io::Error::other(format!("there is no {name} on this machine (Debian: {package})"));
+        let program = match options.server {
+            Server::OpenSsh => which("sshd").ok_or_else(|| missing("sshd", "openssh-server"))?,
+            Server::Dropbear => which("dropbear").ok_or_else(|| missing("dropbear", "dropbear-bin"))?,
+        };
         let dir = tempfile::Builder::new().prefix("tl-").tempdir()?;
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o700))?;
         let mark = dir.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
         let privsep = PrivsepDir::hold()?;
-        for name in ["home", "empty"] {
+        let home = if options.home.is_empty() { "home" } else { &options.home }.to_owned();
+        for name in [&home, "empty"] {
             fs::create_dir(dir.path().join(name))?;
         }
         for key in ["host_key", "user_key"] {
             make_key(&dir.path().join(key))?;
         }
-        let mut sshd = Self { child: None, program, port: 0, mark, user: account()?, dir, on_stage: None, _privsep: privsep };
+        let (server, user) = (options.server, account()?);
+        let mut sshd = Self { child: None, program, server, port: 0, mark, user, home, dir, on_stage: None, _privsep: privsep };
         sshd.write_login(options)?;
+        if server == Server::Dropbear {
+            dropbear::prepare(sshd.dir.path(), &sshd.home())?;
+        }
         if let Some(stage) = &options.stage {
-            stage::USER.clone_into(&mut sshd.user);
-            sshd.on_stage = Some(stage::set(stage, sshd.dir.path())?);
+            stage.user().clone_into(&mut sshd.user);
+            sshd.on_stage = Some(stage::set(stage, sshd.dir.path(), &sshd.home())?);
         }
         let mut last = io::Error::other("no free port");
         for _ in 0..5 {
@@ -116,7 +143,7 @@ impl Sshd {
     /// The home directory of whoever logs in: what towline leaves on the host is here.
     #[must_use]
     pub fn home(&self) -> PathBuf {
-        self.dir.path().join("home")
+        self.dir.path().join(&self.home)
     }
 
     /// The user to log in as.
@@ -195,8 +222,11 @@ impl Sshd {
 
     /// Ends every connection, as a network or sshd's crash would; the listener stays, and so do detached processes.
     pub fn end_connections(&self) {
-        for process in self.connection_processes().iter().filter(|process| process.command.starts_with("sshd")) {
-            process::kill(process.pid);
+        let program = self.program.to_string_lossy();
+        for process in self.connection_processes() {
+            if process.command.starts_with("sshd") || process.command.starts_with(&*program) {
+                process::kill(process.pid);
+            }
         }
     }
 
@@ -224,16 +254,16 @@ impl Sshd {
         if let Some(on_stage) = &self.on_stage {
             sshd.arg("-m").arg(on_stage).arg(&self.program);
         }
-        let mut child = sshd
-            .arg("-D")
-            .arg("-f")
-            .arg(self.dir.path().join("sshd_config"))
-            .arg("-E")
-            .arg(self.dir.path().join("sshd.log"))
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()?;
+        let (dir, log) = (self.dir.path(), self.dir.path().join("sshd.log"));
+        let mut said = Stdio::null();
+        match self.server {
+            Server::OpenSsh => drop(sshd.arg("-D").arg("-f").arg(dir.join("sshd_config")).arg("-E").arg(log)),
+            Server::Dropbear => {
+                sshd.args(dropbear::arguments(dir, self.port));
+                said = fs::OpenOptions::new().create(true).append(true).open(log)?.into();
+            }
+        }
+        let mut child = sshd.stdin(Stdio::null()).stdout(Stdio::null()).stderr(said).spawn()?;
         let end = Instant::now() + Duration::from_secs(10);
         while !banner(self.port) {
             if child.try_wait()?.is_some() || Instant::now() > end {
@@ -278,7 +308,7 @@ impl Sshd {
             format!("ForceCommand {dir}/login"),
             format!("SetEnv HOME={dir}/empty {MARK}={}", self.mark),
         ]);
-        if penalties_are_known(&self.program) {
+        if penalties_are_known() {
             lines.push("PerSourcePenalties no".into());
         }
         let given = options.config.iter().any(|line| line.starts_with("Subsystem"));
@@ -303,6 +333,9 @@ impl Sshd {
         let mut set = |name: &str, value: &str| {
             let _ = writeln!(text, "{name}={}; export {name}", quote(value));
         };
+        if options.server == Server::Dropbear {
+            set(MARK, &self.mark);
+        }
         set("HOME", &home.to_string_lossy());
         set("SHELL", &shell[0]);
         set("PATH", &path.to_string_lossy());
@@ -356,10 +389,12 @@ fn account_is_locked(user: &str) -> bool {
     shadow.lines().filter_map(|line| line.strip_prefix(user)?.strip_prefix(':')).any(|rest| rest.starts_with('!'))
 }
 
-/// Whether this sshd punishes sources that fail (9.8 and later); a test's failures must not slow down its neighbours.
-fn penalties_are_known(sshd: &Path) -> bool {
+/// Whether the machine's sshd punishes sources that fail (9.8 and later); a test's failures must not slow down its neighbours.
+#[must_use]
+pub fn penalties_are_known() -> bool {
     static KNOWN: std::sync::OnceLock<bool> = std::sync::OnceLock::new();
     *KNOWN.get_or_init(|| {
+        let Some(sshd) = which("sshd") else { return false };
         let output = command(sshd).args(["-t", "-f", "/dev/null", "-o", "PerSourcePenalties=no"]).stdin(Stdio::null()).output();
         output.is_ok_and(|output| !String::from_utf8_lossy(&output.stderr).contains("PerSourcePenalties"))
     })

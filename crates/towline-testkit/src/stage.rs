@@ -30,6 +30,16 @@ pub struct Stage {
     pub sudoers: String,
     /// The account's login shell; `/bin/bash` if empty.
     pub shell: String,
+    /// The account's name; [`USER`] if empty.
+    pub user: String,
+}
+
+impl Stage {
+    /// The account's name.
+    #[must_use]
+    pub fn user(&self) -> &str {
+        if self.user.is_empty() { USER } else { &self.user }
+    }
 }
 
 /// Whether accounts of a test's own can be had here; says by name what does not run if not.
@@ -46,23 +56,23 @@ pub fn possible(test: &str) -> bool {
 }
 
 /// Writes the files of the stage below `dir`, and returns a program that covers the machine's with them and then becomes its arguments.
-pub(crate) fn set(stage: &Stage, dir: &Path) -> io::Result<std::path::PathBuf> {
+pub(crate) fn set(stage: &Stage, dir: &Path, home: &Path) -> io::Result<std::path::PathBuf> {
     let etc = dir.join("etc");
     for name in ["etc", "roothome"] {
         fs::create_dir_all(dir.join(name))?;
     }
     let shell = if stage.shell.is_empty() { "/bin/bash" } else { &stage.shell };
-    let (home, root_home) = (dir.join("home"), dir.join("roothome"));
+    let (user, root_home) = (stage.user(), dir.join("roothome"));
     let passwd = fs::read_to_string("/etc/passwd")?;
     let others: String = passwd.lines().filter(|line| !line.starts_with("root:")).flat_map(|line| [line, "\n"]).collect();
     let files = [
         (
             "passwd",
             0o644,
-            format!("root:x:0:0:root:{}:/bin/bash\n{others}{USER}:x:{NUMBER}:{NUMBER}::{}:{shell}\n", root_home.display(), home.display()),
+            format!("root:x:0:0:root:{}:/bin/bash\n{others}{user}:x:{NUMBER}:{NUMBER}::{}:{shell}\n", root_home.display(), home.display()),
         ),
-        ("group", 0o644, format!("{}{USER}:x:{NUMBER}:\n", fs::read_to_string("/etc/group")?)),
-        ("shadow", 0o640, format!("root:*:19000::::::\nsshd:!:19000::::::\n{USER}:{HASH}:19000::::::\n")),
+        ("group", 0o644, format!("{}{user}:x:{NUMBER}:\n", fs::read_to_string("/etc/group")?)),
+        ("shadow", 0o640, format!("root:*:19000::::::\nsshd:!:19000::::::\n{user}:{HASH}:19000::::::\n")),
         (
             "sudoers",
             0o440,
@@ -85,8 +95,8 @@ pub(crate) fn set(stage: &Stage, dir: &Path) -> io::Result<std::path::PathBuf> {
     program.push_str("exec \"$@\"\n");
     // The account comes through to its home, and to nothing else.
     fs::set_permissions(dir, fs::Permissions::from_mode(0o711))?;
-    chown(&home, Some(NUMBER), Some(NUMBER))?;
-    fs::set_permissions(&home, fs::Permissions::from_mode(0o700))?;
+    chown(home, Some(NUMBER), Some(NUMBER))?;
+    fs::set_permissions(home, fs::Permissions::from_mode(0o700))?;
     let file = dir.join("on_stage");
     fs::write(&file, program)?;
     fs::set_permissions(&file, fs::Permissions::from_mode(0o755))?;

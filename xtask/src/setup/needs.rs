@@ -49,6 +49,7 @@ const NEEDS: &[Need] = &[
     need(Stage::Test, "fish", "fish", Some("fish")),
     need(Stage::Test, "tcsh", "tcsh", Some("tcsh-shell")),
     need(Stage::Test, "dropbear", "dropbear-bin", Some("dropbear")),
+    need(Stage::Test, "locale-gen", "locales", None),
     need(Stage::Test, "rg", "ripgrep", Some("ripgrep")),
     need(Stage::Test, "shellcheck", "shellcheck", Some("shellcheck")),
     need(Stage::Test, "vi", "vim-tiny", None),

@@ -263,7 +263,7 @@ async fn an_unknown_key_is_accepted_by_its_fingerprint_and_a_changed_one_never()
 /// A lab with an account of its own that logs in by password.
 fn by_password(method: &str, sudoers: &str) -> Lab {
     let config = vec!["PubkeyAuthentication no".to_owned(), format!("{method} yes")];
-    let stage = Some(Stage { sudoers: sudoers.to_owned(), shell: String::new() });
+    let stage = Some(Stage { sudoers: sudoers.to_owned(), ..Stage::default() });
     Lab::with(LabOptions { sshd: SshdOptions { config, stage, ..SshdOptions::default() }, ..LabOptions::default() })
 }
 
@@ -309,7 +309,7 @@ async fn a_wrong_password_is_tried_once_and_none_is_sent_where_nobody_can_answer
 const WITH_PASSWORD: &str = "stagehand ALL=(ALL:ALL) ALL";
 
 fn by_key(sudoers: &str) -> Lab {
-    let stage = Some(Stage { sudoers: sudoers.to_owned(), shell: String::new() });
+    let stage = Some(Stage { sudoers: sudoers.to_owned(), ..Stage::default() });
     Lab::with(LabOptions { sshd: SshdOptions { stage, ..SshdOptions::default() }, ..LabOptions::default() })
 }
 

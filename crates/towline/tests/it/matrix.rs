@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
-use towline_testkit::{Lab, LabOptions, SshdOptions, eventually, shells, stage};
+use towline_testkit::{Lab, LabOptions, Server, SshdOptions, Stage, eventually, shells, sshd, stage};
 
 /// One kind of host.
 struct Row {
@@ -29,6 +29,10 @@ enum Needs {
     Program(&'static str),
     /// A mount namespace of its own, and root to make one.
     Namespace,
+    /// That, and a program.
+    NamespaceAnd(&'static str),
+    /// An sshd that punishes sources that fail (OpenSSH 9.8 and later).
+    Penalties,
 }
 
 /// What comes of it.
@@ -47,6 +51,8 @@ type Step = Box<dyn Fn(&mut Lab)>;
 struct Setup {
     sshd: SshdOptions,
     client: String,
+    /// What stands in the path of the client's own directories.
+    place: &'static str,
     /// What is done once it is there.
     then: Vec<Step>,
     host: &'static str,
@@ -68,6 +74,21 @@ impl Setup {
 
     fn locale(&mut self, name: &str) {
         self.sshd.env = ["LANG", "LC_ALL"].map(|variable| (variable.to_owned(), name.to_owned())).to_vec();
+    }
+
+    /// The Turkish locale, made for this test: the machine's own are not changed.
+    fn turkish(&mut self) {
+        let made = self.dir.path().join("tr_TR.UTF-8");
+        let mut localedef = towline_testkit::process::command("localedef");
+        localedef.args(["-i", "tr_TR", "-f", "UTF-8"]).arg(&made).stdout(Stdio::null()).stderr(Stdio::null());
+        // Warnings about the definition give 1.
+        assert!(localedef.status().is_ok() && made.is_dir(), "localedef makes no tr_TR.UTF-8");
+        self.locale("tr_TR.UTF-8");
+        self.sshd.env.push(("LOCPATH".to_owned(), self.dir.path().to_string_lossy().into_owned()));
+        self.then(|lab| {
+            let upper = lab.ssh().args(["lab", "printf i | sed 's/i/\\U&/'"]).output().unwrap();
+            assert_eq!(String::from_utf8_lossy(&upper.stdout), "İ", "the locale is in force");
+        });
     }
 
     /// What stands between sshd and the shell, in a mount namespace of its own.
@@ -121,7 +142,7 @@ macro_rules! rows {
 }
 
 use Comes::{Told, Works};
-use Needs::{Namespace, Nothing, Program};
+use Needs::{Namespace, NamespaceAnd, Nothing, Penalties, Program};
 
 rows! {
     login_shell_bash: "login shell bash", Nothing, Works, |_| {};
@@ -149,9 +170,14 @@ rows! {
     noexec: "/tmp and home mounted `noexec`", Namespace, Works, |host| host.cage("mount --bind /tmp /tmp && mount -o remount,bind,noexec /tmp");
     no_bash: "no bash", Program("dash"), Works, |host| { host.only(|name| name != "bash" && name != "rbash"); host.shell(&["dash"]); };
     busybox_only: "busybox alone", Program("busybox"), Works, Setup::only_busybox;
-    locale_turkish: "Turkish locale, where the host has it", Nothing, Works, |host| host.locale("tr_TR.UTF-8");
+    locale_turkish: "Turkish locale", Program("locale-gen"), Works, Setup::turkish;
     locale_utf8: "UTF-8 locale", Nothing, Works, |host| host.locale("C.UTF-8");
     locale_c: "C locale", Nothing, Works, |host| host.locale("C");
+    dropbear: "Dropbear as the server", NamespaceAnd("dropbear"), Works, by_dropbear;
+    penalties: "`PerSourcePenalties yes`", Penalties, Works, |host| host.config("PerSourcePenalties yes");
+    other_letters_on_the_host: "user name and home with non-ASCII characters and blanks", Namespace, Works, other_letters;
+    other_letters_on_this_side: "the user's own directories with non-ASCII characters", Nothing, Works, |host| host.place = "бюро-é家-";
+    proxy_command: "`Include`, `Match exec` and `ProxyCommand`", Program("busybox"), Works, by_proxy_command;
     two_jump_hosts: "behind two jump hosts (`ProxyJump`)", Nothing, Works, jump_twice;
     certificate: "login by certificate", Nothing, Works, by_certificate;
     own_master_up: "`ControlMaster` of the user, up", Nothing, Works, |host| own_master(host, "ssh -F \"$1\" -fNM lab </dev/null >/dev/null 2>&1");
@@ -171,6 +197,38 @@ const ELSEWHERE: &[(&str, &str, &str)] = &[
         "an_unknown_key_is_accepted_by_its_fingerprint_and_a_changed_one_never",
     ),
 ];
+
+fn by_dropbear(host: &mut Setup) {
+    host.sshd.server = Server::Dropbear;
+    host.sshd.stage = Some(Stage::default());
+    host.then(|lab| assert!(lab.sshd.log().contains("Not backgrounding"), "it is Dropbear: {}", lab.sshd.log()));
+}
+
+fn other_letters(host: &mut Setup) {
+    host.sshd = SshdOptions { home: "ho\u{308}me of 家".to_owned(), ..SshdOptions::default() };
+    host.sshd.stage = Some(Stage { user: "jörg".to_owned(), ..Stage::default() });
+    host.then(|lab| {
+        let config = lab.sshd.client_config("127.0.0.1", lab.sshd.port()).replace("  User jörg\n", "");
+        lab.add_config(&config);
+        for name in ["lab", "jörg@127.0.0.1"] {
+            let ran = towline(lab, &["run", name, "--", "id -un; pwd"]);
+            let said = String::from_utf8_lossy(&ran.stderr);
+            assert_eq!(String::from_utf8_lossy(&ran.stdout), format!("jörg\n{}\n", lab.sshd.home().display()), "{name}: {said}");
+        }
+    });
+}
+
+/// The way leads through a command alone: the port that ssh knows is closed.
+fn by_proxy_command(host: &mut Setup) {
+    host.host = "far";
+    host.then(|lab| {
+        let (port, more) = (lab.sshd.port(), lab.dir().join("more"));
+        std::fs::write(&more, format!("Match originalhost far exec \"true %h\"\n  ProxyCommand busybox nc 127.0.0.1 {port}\n")).unwrap();
+        std::fs::set_permissions(&more, std::fs::Permissions::from_mode(0o600)).unwrap();
+        let closed = lab.sshd.client_config("far", port).replace(&format!("Port {port}"), "Port 1");
+        lab.add_config(&format!("{closed}  HostKeyAlias [127.0.0.1]:{port}\nMatch all\n  Include {}\n", more.display()));
+    });
+}
 
 fn jump_twice(host: &mut Setup) {
     host.host = "far";
@@ -217,14 +275,22 @@ fn towline(lab: &Lab, words: &[&str]) -> Output {
 fn judge(row: &Row) {
     let name = row.name;
     match row.needs {
-        Program(program) if shells::which(program).is_none() => return eprintln!("not run: {name}: there is no {program}"),
-        Namespace if !stage::possible(name) => return,
-        Nothing | Program(_) | Namespace => {}
+        Program(program) | NamespaceAnd(program) if shells::which(program).is_none() => {
+            return eprintln!("not run: {name}: there is no {program}");
+        }
+        Namespace | NamespaceAnd(_) if !stage::possible(name) => return,
+        Penalties if !sshd::penalties_are_known() => return eprintln!("not run: {name}: this sshd is older than OpenSSH 9.8"),
+        Nothing | Program(_) | Namespace | NamespaceAnd(_) | Penalties => {}
     }
     let dir = tempfile::tempdir().unwrap();
-    let mut setup = Setup { sshd: SshdOptions::default(), client: String::new(), then: Vec::new(), host: "lab", dir };
+    let mut setup = Setup { sshd: SshdOptions::default(), client: String::new(), place: "", then: Vec::new(), host: "lab", dir };
     (row.set)(&mut setup);
-    let mut lab = Lab::with(LabOptions { sshd: setup.sshd, client_config: setup.client, ..LabOptions::default() });
+    let mut lab = Lab::with(LabOptions {
+        sshd: setup.sshd,
+        client_config: setup.client,
+        client_place: setup.place.to_owned(),
+        ..LabOptions::default()
+    });
     setup.then.iter().for_each(|what| what(&mut lab));
     match row.comes {
         Works => works(&lab, setup.host),
@@ -264,7 +330,8 @@ fn page() -> String {
         };
         let needs = match row.needs {
             Nothing | Program(_) => "",
-            Namespace => " (tried as root only)",
+            Namespace | NamespaceAnd(_) => " (tried as root only)",
+            Penalties => " (tried where sshd is OpenSSH 9.8 or later)",
         };
         let _ = writeln!(text, "| {} | {comes}{needs} | `matrix::{}` |", row.what, row.name);
     }
