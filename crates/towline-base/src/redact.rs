@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use aho_corasick::{AhoCorasick, MatchKind};
@@ -37,6 +38,22 @@ pub struct Cut {
 impl Cut {
     /// All of it is there.
     pub const NOWHERE: Self = Self { before: false, after: false };
+}
+
+/// Where a secret stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Its bytes.
+    pub range: Range<usize>,
+    name: String,
+}
+
+impl Place {
+    /// What stands in its place.
+    #[must_use]
+    pub fn mark(&self) -> String {
+        format!("{MARK}{}]", self.name)
+    }
 }
 
 /// The secrets that are looked for; cheap to clone, and every clone knows what one learns.
@@ -98,8 +115,26 @@ impl Redactor {
     /// The bytes without secrets.
     #[must_use]
     pub fn bytes<'a>(&self, bytes: &'a [u8], cut: Cut) -> Cow<'a, [u8]> {
+        let places = self.places(bytes, cut);
+        if places.is_empty() {
+            return Cow::Borrowed(bytes);
+        }
+        let mut out = Vec::with_capacity(bytes.len());
+        let mut at = 0;
+        for place in places {
+            out.extend_from_slice(&bytes[at..place.range.start]);
+            out.extend_from_slice(place.mark().as_bytes());
+            at = place.range.end;
+        }
+        out.extend_from_slice(&bytes[at..]);
+        Cow::Owned(out)
+    }
+
+    /// Where secrets stand, from the beginning on.
+    #[must_use]
+    pub fn places(&self, bytes: &[u8], cut: Cut) -> Vec<Place> {
         let known = self.known();
-        let Some(search) = &known.search else { return Cow::Borrowed(bytes) };
+        let Some(search) = &known.search else { return Vec::new() };
         let mut places: Vec<(usize, usize, usize)> =
             search.find_iter(bytes).map(|found| (found.start(), found.end(), found.pattern().as_usize())).collect();
         if cut.before {
@@ -110,19 +145,20 @@ impl Redactor {
             let last = places.iter().map(|place| place.1).max().unwrap_or_default();
             places.extend(known.ends_within(bytes).filter(|(start, ..)| *start >= last));
         }
-        if places.is_empty() {
-            return Cow::Borrowed(bytes);
-        }
         places.sort_unstable();
-        let mut out = Vec::with_capacity(bytes.len());
-        let mut at = 0;
-        for (start, end, pattern) in places {
-            out.extend_from_slice(&bytes[at..start]);
-            out.extend_from_slice(format!("{MARK}{}]", known.patterns[pattern].0).as_bytes());
-            at = end;
-        }
-        out.extend_from_slice(&bytes[at..]);
-        Cow::Owned(out)
+        places.into_iter().map(|(start, end, pattern)| Place { range: start..end, name: known.patterns[pattern].0.clone() }).collect()
+    }
+
+    /// Where bytes at the end begin that are the beginning of a secret, of any length, or of one that could still become a longer one; the
+    /// length of all where there are none.
+    #[must_use]
+    pub fn beginning_at_end(&self, bytes: &[u8]) -> usize {
+        let known = self.known();
+        let begins = |pattern: &Zeroizing<Vec<u8>>| {
+            let most = pattern.len().saturating_sub(1).min(bytes.len());
+            (1..=most).rev().find(|length| bytes.ends_with(&pattern[..*length])).map(|length| bytes.len() - length)
+        };
+        known.patterns.iter().filter_map(|(_, pattern)| begins(pattern)).min().unwrap_or(bytes.len())
     }
 
     /// The text without secrets.
@@ -216,6 +252,14 @@ mod tests {
         check("very", true, true, "[redacted DB]");
         check("hunter2-very", true, true, "[redacted DB]");
         check("very hunter2-very hunt", true, true, "[redacted DB] [redacted DB] [redacted DB]");
+    }
+
+    #[test]
+    fn the_beginning_of_a_secret_at_the_end_is_seen() {
+        let redactor = redactor(&[("DB", "hunter2-very"), ("X", "-verylong")]);
+        for (text, at) in [("", 0), ("abc", 3), ("a h", 2), ("hunter2", 0), ("hunter2-very", 7), ("hunthunt", 4), ("hunter2-veryx", 13)] {
+            assert_eq!(redactor.beginning_at_end(text.as_bytes()), at, "{text}");
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod drawn;
 pub(crate) mod keep;
 mod place;
 pub(crate) mod record;
+mod veil;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

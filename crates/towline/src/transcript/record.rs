@@ -15,11 +15,12 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::{FlockOperation, flock};
 use serde_json::json;
-use towline_base::redact::{Cut, Redactor};
+use towline_base::redact::Redactor;
 use towline_base::{clock, limits};
 use towline_engine::terminals::{Piece, Recorder, What};
 
 use super::drawn::Drawn;
+use super::veil::Veil;
 use super::{cast, place};
 
 /// Bytes that may wait to be written; what comes beyond is left out and counted.
@@ -34,9 +35,6 @@ const TAPES: usize = 2 * limits::MOST_TERMINALS;
 const AGAIN: Duration = Duration::from_secs(2);
 /// How long the end of towline waits for what is still to be written.
 const FLUSH: Duration = Duration::from_millis(300);
-
-/// What a program puts out comes in pieces: a secret may lie over two of them.
-const EDGES: Cut = Cut { before: true, after: true };
 
 /// Something to be written.
 struct Job {
@@ -76,19 +74,15 @@ struct Writer {
 
 /// A recorder that keeps the recordings of this state directory, without the secrets that are known.
 pub(crate) fn recorder(state_dir: &Path, redactor: Redactor) -> Option<Recorder> {
-    let writer = Writer::start(place::directory(state_dir)).ok()?;
-    Some(Recorder::new(move |piece| match piece.what {
-        What::Screen(bytes) => writer.take(&Piece { what: What::Screen(&redactor.bytes(bytes, EDGES)), ..*piece }),
-        What::Output(bytes) => writer.take(&Piece { what: What::Output(&redactor.bytes(bytes, EDGES)), ..*piece }),
-        What::Size => writer.take(piece),
-    }))
+    let writer = Writer::start(place::directory(state_dir), redactor).ok()?;
+    Some(Recorder::new(move |piece| writer.take(piece)))
 }
 
 impl Writer {
-    fn start(directory: PathBuf) -> io::Result<Self> {
+    fn start(directory: PathBuf, redactor: Redactor) -> io::Result<Self> {
         let queue: Arc<(Mutex<Queue>, Condvar)> = Arc::default();
         let from = Arc::clone(&queue);
-        let thread = std::thread::Builder::new().name("recordings".to_owned()).spawn(move || write(&directory, &from))?;
+        let thread = std::thread::Builder::new().name("recordings".to_owned()).spawn(move || write(&directory, &redactor, &from))?;
         Ok(Self { queue, thread: Some(thread) })
     }
 
@@ -139,7 +133,7 @@ impl Drop for Writer {
 }
 
 /// The thread: writes what comes until there is nothing more to come.
-fn write(directory: &Path, queue: &(Mutex<Queue>, Condvar)) {
+fn write(directory: &Path, redactor: &Redactor, queue: &(Mutex<Queue>, Condvar)) {
     let mut open: HashMap<(String, String), Tape> = HashMap::new();
     loop {
         let (jobs, closed) = next(queue);
@@ -148,7 +142,7 @@ fn write(directory: &Path, queue: &(Mutex<Queue>, Condvar)) {
                 shed(&mut open, &job.whose);
             }
             let tape = open.entry((job.whose.host.clone(), job.whose.name.clone())).or_default();
-            if let Err(error) = tape.take(directory, &job) {
+            if let Err(error) = tape.take(directory, redactor, &job) {
                 tracing::debug!(%error, "a recording could not be written");
                 *tape = Tape::Waits(Instant::now() + AGAIN);
             }
@@ -157,7 +151,7 @@ fn write(directory: &Path, queue: &(Mutex<Queue>, Condvar)) {
         for tape in open.values_mut() {
             if let Tape::Ours(recording) = tape
                 && (closed || recording.is_overdue(now))
-                && recording.turn(now).is_err()
+                && recording.pause(now).is_err()
             {
                 *tape = Tape::Waits(Instant::now() + AGAIN);
             }
@@ -176,7 +170,7 @@ fn shed(open: &mut HashMap<(String, String), Tape>, but: &Whose) {
             return true;
         }
         if let Tape::Ours(recording) = tape
-            && let Err(error) = recording.turn(now)
+            && let Err(error) = recording.pause(now)
         {
             tracing::debug!(%error, "the end of a recording could not be written");
         }
@@ -207,7 +201,7 @@ impl Default for Tape {
 }
 
 impl Tape {
-    fn take(&mut self, directory: &Path, job: &Job) -> io::Result<()> {
+    fn take(&mut self, directory: &Path, redactor: &Redactor, job: &Job) -> io::Result<()> {
         if let Self::Ours(recording) = self
             && recording.whose.made != job.whose.made
         {
@@ -217,7 +211,7 @@ impl Tape {
             if Instant::now() < *until {
                 return Ok(());
             }
-            *self = match Recording::open(directory, &job.whose, job.at)? {
+            *self = match Recording::open(directory, redactor, &job.whose, job.at)? {
                 Some(recording) => Self::Ours(Box::new(recording)),
                 None => Self::Waits(Instant::now() + AGAIN),
             };
@@ -237,6 +231,7 @@ struct Recording {
     /// What its times count from, in whole seconds since 1970.
     began: Duration,
     drawn: Drawn,
+    veil: Veil,
     /// When this second began, and the bytes written in it.
     second: (Duration, usize),
     /// Bytes that were too much in this second, and the last of them.
@@ -246,7 +241,7 @@ struct Recording {
 
 impl Recording {
     /// The recording of this terminal, begun or gone on with; `None` if another writes it.
-    fn open(directory: &Path, whose: &Whose, at: Duration) -> io::Result<Option<Self>> {
+    fn open(directory: &Path, redactor: &Redactor, whose: &Whose, at: Duration) -> io::Result<Option<Self>> {
         let path = place::recording(directory, &whose.host, &whose.name);
         DirBuilder::new().recursive(true).mode(0o700).create(path.parent().unwrap_or(directory))?;
         if !path.exists() {
@@ -266,8 +261,8 @@ impl Recording {
                 (Duration::from_secs(at.as_secs()), false)
             }
         };
-        let (drawn, beyond) = (Drawn::default(), (0, VecDeque::new()));
-        let mut recording = Self { file, path, whose: whose.clone(), began, drawn, second: (at, 0), beyond, lost: 0 };
+        let (drawn, veil, beyond) = (Drawn::default(), Veil::new(redactor.clone()), (0, VecDeque::new()));
+        let mut recording = Self { file, path, whose: whose.clone(), began, drawn, veil, second: (at, 0), beyond, lost: 0 };
         if goes_on {
             recording.event(at, "m", "recording goes on")?;
             recording.event(at, "r", &format!("{}x{}", whose.size.0, whose.size.1))?;
@@ -322,6 +317,8 @@ impl Recording {
         let lost = std::mem::take(&mut self.lost) + bytes - tail.len();
         self.second = (now, tail.len());
         if lost > 0 {
+            self.show(now, Veil::rest)?;
+            self.veil.skip();
             self.event(now, "m", &format!("{lost} bytes left out"))?;
         }
         if !tail.is_empty() {
@@ -338,8 +335,19 @@ impl Recording {
         Ok(())
     }
 
+    /// Nothing more comes for now: what is held back of it is no secret, or the end of the recording.
+    fn pause(&mut self, now: Duration) -> io::Result<()> {
+        self.turn(now)?;
+        self.show(now, Veil::rest)
+    }
+
     fn output(&mut self, at: Duration, bytes: &[u8]) -> io::Result<()> {
-        match self.drawn.take(bytes) {
+        let text = self.drawn.take(bytes);
+        self.show(at, |veil| veil.take(&text))
+    }
+
+    fn show(&mut self, at: Duration, what: impl FnOnce(&mut Veil) -> String) -> io::Result<()> {
+        match what(&mut self.veil) {
             text if text.is_empty() => Ok(()),
             text => self.event(at, "o", &text),
         }
@@ -395,7 +403,7 @@ mod tests {
     fn a_terminal_is_recorded_privately_and_another_of_its_name_anew() {
         let directory = tempfile::tempdir().expect("a directory");
         let path = place::recording(directory.path(), WHOSE.0, WHOSE.1);
-        let writer = Writer::start(directory.path().to_owned()).expect("a thread");
+        let writer = Writer::start(directory.path().to_owned(), Redactor::default()).expect("a thread");
         tell(&writer, "a", What::Screen(b"$ "));
         tell(&writer, "a", What::Output(b"ls\x1b]52;c;aGk=\x07\r\n"));
         tell(&writer, "a", What::Size);
@@ -406,11 +414,11 @@ mod tests {
         assert_eq!(fs::metadata(&path).expect("it is there").permissions().mode() & 0o777, 0o600);
         assert_eq!(fs::metadata(path.parent().expect("a directory")).expect("it is there").permissions().mode() & 0o777, 0o700);
         // Another towline goes on with it, and then a new terminal begins.
-        let writer = Writer::start(directory.path().to_owned()).expect("a thread");
+        let writer = Writer::start(directory.path().to_owned(), Redactor::default()).expect("a thread");
         tell(&writer, "a", What::Output(b"more"));
         drop(writer);
         assert_eq!(events(&path)[3..], [event("m", "recording goes on"), event("r", "80x24"), event("o", "more")]);
-        let writer = Writer::start(directory.path().to_owned()).expect("a thread");
+        let writer = Writer::start(directory.path().to_owned(), Redactor::default()).expect("a thread");
         tell(&writer, "b", What::Output(b"new"));
         drop(writer);
         assert_eq!(events(&path), [event("o", "new")]);
@@ -423,12 +431,12 @@ mod tests {
         let path = place::recording(directory.path(), WHOSE.0, WHOSE.1);
         fs::create_dir_all(path.parent().expect("a directory")).expect("it is made");
         let held = locked(&path).expect("it can be opened").expect("it is free");
-        let writer = Writer::start(directory.path().to_owned()).expect("a thread");
+        let writer = Writer::start(directory.path().to_owned(), Redactor::default()).expect("a thread");
         tell(&writer, "a", What::Output(b"x"));
         drop(writer);
         assert_eq!(fs::read_to_string(&path).expect("it is there"), "");
         drop(held);
-        let writer = Writer::start(directory.path().to_owned()).expect("a thread");
+        let writer = Writer::start(directory.path().to_owned(), Redactor::default()).expect("a thread");
         tell(&writer, "a", What::Output(b"y"));
         drop(writer);
         assert_eq!(events(&path), [event("o", "y")]);
@@ -438,7 +446,7 @@ mod tests {
     fn a_flood_is_cut_and_says_so() {
         let directory = tempfile::tempdir().expect("a directory");
         let path = place::recording(directory.path(), WHOSE.0, WHOSE.1);
-        let writer = Writer::start(directory.path().to_owned()).expect("a thread");
+        let writer = Writer::start(directory.path().to_owned(), Redactor::default()).expect("a thread");
         let line = b"0123456789abcde\n".repeat(4096);
         for _ in 0..100 {
             tell(&writer, "a", What::Output(&line));
@@ -454,12 +462,28 @@ mod tests {
     }
 
     #[test]
+    fn a_secret_is_not_recorded_however_it_is_drawn() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = place::recording(directory.path(), WHOSE.0, WHOSE.1);
+        let redactor = Redactor::default();
+        redactor.learn("PW", &towline_base::Secret::new(b"hunter2-very".to_vec()).expect("a secret"));
+        let writer = Writer::start(directory.path().to_owned(), redactor).expect("a thread");
+        tell(&writer, "a", What::Screen(b"\x1b[1mhunter2\x1b[0m-\x1b[31mvery\x1b[0m\r\n"));
+        for byte in b"echo hunter2-very\r\n$ hu" {
+            tell(&writer, "a", What::Output(&[*byte]));
+        }
+        drop(writer);
+        let drawn: String = events(&path).into_iter().map(|(_, text)| text).collect();
+        assert_eq!(drawn, "\x1b[1m[redacted PW]\x1b[0m\x1b[31m\x1b[0m\r\necho [redacted PW]\r\n$ hu");
+    }
+
+    #[test]
     fn what_is_too_much_keeps_its_place() {
         let directory = tempfile::tempdir().expect("a directory");
         let path = place::recording(directory.path(), WHOSE.0, WHOSE.1);
         let whose = Whose { host: WHOSE.0.into(), name: WHOSE.1.into(), made: "a".into(), size: (80, 24) };
         let at = Duration::from_secs(1000);
-        let mut recording = Recording::open(directory.path(), &whose, at).expect("it opens").expect("it is ours");
+        let mut recording = Recording::open(directory.path(), &Redactor::default(), &whose, at).expect("it opens").expect("it is ours");
         for what in [vec![b'1'; EACH_SECOND - 10], vec![b'2'; 100], vec![b'3'; 5]] {
             recording.take(&Job { whose: whose.clone(), at, what: Owned::Output(what) }).expect("it is written");
         }
@@ -474,7 +498,8 @@ mod tests {
         let mut open = HashMap::new();
         let whose = |n: usize| Whose { host: WHOSE.0.into(), name: format!("t{n}"), made: "a".into(), size: (80, 24) };
         for n in 0..TAPES {
-            let recording = Recording::open(directory.path(), &whose(n), clock::unix()).expect("it opens").expect("it is ours");
+            let recording =
+                Recording::open(directory.path(), &Redactor::default(), &whose(n), clock::unix()).expect("it opens").expect("it is ours");
             open.insert((WHOSE.0.to_owned(), format!("t{n}")), Tape::Ours(Box::new(recording)));
         }
         shed(&mut open, &whose(3));
@@ -487,7 +512,9 @@ mod tests {
         let directory = tempfile::tempdir().expect("a directory");
         let path = place::recording(directory.path(), WHOSE.0, WHOSE.1);
         let whose = Whose { host: WHOSE.0.into(), name: WHOSE.1.into(), made: "a".into(), size: (80, 24) };
-        let mut recording = Recording::open(directory.path(), &whose, Duration::from_secs(1000)).expect("it opens").expect("it is ours");
+        let mut recording = Recording::open(directory.path(), &Redactor::default(), &whose, Duration::from_secs(1000))
+            .expect("it opens")
+            .expect("it is ours");
         let each = u64::try_from(EACH_SECOND).expect("small");
         for second in 0..=limits::TRANSCRIPT_BYTES / each + 1 {
             let what = Owned::Output(vec![b'x'; EACH_SECOND]);
