@@ -224,7 +224,7 @@ pub enum Place {
     Fresh,
     /// In a copy of the session's state; the call returns at once.
     Background,
-    /// In the session's shell, for a person who stepped in; the call returns at once, and the agent is told with its next command there.
+    /// In the session's shell, for a person who stepped in; the call returns at once, and the agent is told with its next call there.
     Handed,
 }
 

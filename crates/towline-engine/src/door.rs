@@ -115,7 +115,7 @@ impl Inner {
         let host = self.hosts.get(alias)?;
         let asked = async {
             host.begin(session, context).await?;
-            let line = InSession { line: &host.line, session };
+            let line = InSession::new(&host.line, session);
             let names: Vec<Vec<u8>> = paths.iter().map(|path| path.as_bytes().to_vec()).collect();
             let reply = line.call(real::call(&names)).await?;
             let wrong = || Failure::new(Code::Protocol, "The host did not say where the paths lead; nothing was done.");

@@ -15,7 +15,7 @@ use towline_transport::AgentForwarding;
 
 use crate::action::{Bash, OnTimeout, Place, Stderr};
 use crate::answer::{Answer, Body, Excerpt, Execution, State};
-use crate::context::{Context, Progress};
+use crate::context::{Context, Progress, Reader};
 use crate::events::Witness;
 use crate::lent::Asked;
 use crate::line::LineDriver;
@@ -61,7 +61,8 @@ pub(crate) async fn bash(
         if finish == Finish::Refused("taken".to_owned()) {
             continue;
         }
-        let visited = matches!(&finish, Finish::Outcome(outcome) if outcome.report.marks.contains(&Mark::Visited));
+        let marked = matches!(&finish, Finish::Outcome(outcome) if outcome.report.marks.contains(&Mark::Visited));
+        let visited = marked && context.reader == Reader::Agent;
         let mut answer = report(line, &handle, &id, finish, bash, wait).await;
         if let Ok(Answer { body: Body::Execution(execution), notes }) = &mut answer {
             tell_rest(line, execution, witness, told);
@@ -188,7 +189,7 @@ fn stop_for_sure(line: &LineDriver, handle: Handle) -> impl Future<Output = bool
     let task = tokio::spawn(async move {
         for _ in 0..20 {
             match line.call(Request::Stop(handle.clone(), "TERM"), Duration::from_secs(60)).await {
-                Finish::Reply { status, body } => return status == 0 && body.trim_ascii_end().ends_with(b" 1"),
+                Finish::Reply { status, body, marks: _ } => return status == 0 && body.trim_ascii_end().ends_with(b" 1"),
                 Finish::Outcome(_) | Finish::Refused(_) | Finish::NotSent(_) | Finish::Unknown { .. } | Finish::Late => {
                     tokio::time::sleep(limits::LONGEST_PAUSE).await;
                 }
@@ -235,7 +236,7 @@ async fn report(
 ) -> Result<Answer, Failure> {
     match finish {
         Finish::Outcome(outcome) => finished(handle, id, *outcome, bash),
-        Finish::Reply { status: 0, body } => match parse_slice(&body) {
+        Finish::Reply { status: 0, body, marks: _ } => match parse_slice(&body) {
             Some(slice) => started(handle, &slice),
             None => Err(Failure::new(Code::Protocol, "The host's answer to the start of a background command could not be read.")),
         },

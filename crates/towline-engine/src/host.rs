@@ -4,6 +4,7 @@
 
 use std::fmt::Write as _;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::OnceCell;
@@ -11,6 +12,7 @@ use tokio::task::JoinHandle;
 use towline_base::{Code, Failure, Handle, HostAlias, SessionName};
 use towline_proto::Request;
 use towline_proto::files::{ToolCall, ToolReply};
+use towline_proto::outcome::Mark;
 use towline_proto::recovery::Finish;
 use towline_proto::request::Which;
 
@@ -20,13 +22,13 @@ use crate::action::{Bash, Connect, OnTimeout, Place, Stderr};
 use crate::answer::{Answer, Body, JobLine, State};
 use crate::book::Keeping;
 use crate::book::{HostPlan, HostShell};
-use crate::context::Context;
+use crate::context::{Context, Reader};
 use crate::events::Witness;
 use crate::execution;
 use crate::files::ToolLine;
 use crate::lent::{Asked, Lent};
 use crate::line::LineDriver;
-use crate::output::{body_of, parse_jobs, reply_of};
+use crate::output::{self, body_of, parse_jobs, reply_of};
 
 /// How long a file tool may take on the host.
 const TOOL_WAIT: Duration = Duration::from_secs(120);
@@ -68,8 +70,20 @@ enum News {
 
 /// A session of a host, as the file tools see it.
 pub(crate) struct InSession<'a> {
-    pub(crate) line: &'a LineDriver,
-    pub(crate) session: &'a SessionName,
+    line: &'a LineDriver,
+    session: &'a SessionName,
+    visited: AtomicBool,
+}
+
+impl<'a> InSession<'a> {
+    pub(crate) fn new(line: &'a LineDriver, session: &'a SessionName) -> Self {
+        Self { line, session, visited: AtomicBool::new(false) }
+    }
+
+    /// A note of what a person did in the session meanwhile, if a reply told that one was there.
+    pub(crate) async fn visits(&self) -> Option<String> {
+        if self.visited.load(Ordering::Relaxed) { output::visits(self.line, self.session).await } else { None }
+    }
 }
 
 impl ToolLine for InSession<'_> {
@@ -82,6 +96,9 @@ impl ToolLine for InSession<'_> {
             );
             let text = format!("{why}; whether a file was changed is not known, and nothing was sent twice.");
             return Err(Failure::new(Code::LinkLost, text).hint("Read the file to see how it stands."));
+        }
+        if is_marked(&finish) {
+            self.visited.store(true, Ordering::Relaxed);
         }
         reply_of(finish).map(|(status, body)| ToolReply { status, body })
     }
@@ -143,7 +160,7 @@ impl Host {
         let take = || async {
             let ready = make_ready(&self.line, session).await?;
             // A session that was there before is where its last command left it.
-            if ready.starts_with(b"new") && go_to(&self.line, session, directory, context).await?.is_none() {
+            if ready.told.starts_with(b"new") && go_to(&self.line, session, directory, context).await?.is_none() {
                 let text = format!("cwd: {directory:?} (--cwd or the settings) is not a directory that can be entered on {}.", self.alias);
                 return Err(Failure::new(Code::NotFound, text));
             }
@@ -244,7 +261,8 @@ pub(crate) async fn connect(host: &Host, session: &SessionName, connect: &Connec
     let line = &host.line;
     let begun = tokio::time::Instant::now();
     let ready = make_ready(line, session).await?;
-    let ready = String::from_utf8_lossy(&ready).into_owned();
+    let visited = ready.visited && context.reader == Reader::Agent;
+    let ready = String::from_utf8_lossy(&ready.told).into_owned();
     let took = begun.elapsed();
     let (was, cwd) = ready.split_once('\n').unwrap_or(("new", ""));
     let mut cwd = cwd.trim_end_matches('\n').to_owned();
@@ -262,6 +280,9 @@ pub(crate) async fn connect(host: &Host, session: &SessionName, connect: &Connec
     }
     if connect.agent == AgentForwarding::On {
         notes.push(agent_note(&facts));
+    }
+    if visited {
+        notes.extend(output::visits(line, session).await);
     }
     let hello = line.hello().unwrap_or_default();
     let text =
@@ -284,11 +305,25 @@ fn agent_note(facts: &str) -> String {
     }
 }
 
-/// Makes sure that a session is there; tells whether it is `new` or `old`, and its directory on the next line.
-async fn make_ready(line: &LineDriver, session: &SessionName) -> Result<Vec<u8>, Failure> {
+/// A session that is there.
+struct Ready {
+    /// Whether it is `new` or `old`, and its directory on the next line.
+    told: Vec<u8>,
+    /// A person was in it, and its agent was not told yet.
+    visited: bool,
+}
+
+/// Makes sure that a session is there.
+async fn make_ready(line: &LineDriver, session: &SessionName) -> Result<Ready, Failure> {
     let finish = line.call(Request::Session(session.clone()), SESSION_WAIT + towline_base::limits::CONNECT).await;
-    let (status, body) = reply_of(finish)?;
-    if status == 0 { Ok(body) } else { Err(execution::refused("session")) }
+    let visited = is_marked(&finish);
+    let (status, told) = reply_of(finish)?;
+    if status == 0 { Ok(Ready { told, visited }) } else { Err(execution::refused("session")) }
+}
+
+/// Whether a reply says that a person was in the session.
+fn is_marked(finish: &Finish) -> bool {
+    matches!(finish, Finish::Reply { marks, .. } if marks.contains(&Mark::Visited))
 }
 
 struct Found<'a> {

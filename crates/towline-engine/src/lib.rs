@@ -247,7 +247,7 @@ impl Inner {
     ) -> Result<Answer, Failure> {
         let line = &host.line;
         let Scope { host: alias, session, witness } = *scope;
-        let tools = InSession { line, session };
+        let tools = InSession::new(line, session);
         let work = async {
             match action {
                 Action::Bash(bash) => execution::bash(line, session, host.lend(bash).await?, context, witness).await,
@@ -282,7 +282,7 @@ impl Inner {
         };
         tokio::pin!(work);
         // Bash attends to both by itself, since what it started on the host has to be ended, or to go on.
-        tokio::select! {
+        let mut done = tokio::select! {
             done = &mut work => done,
             () = patience(context) => {
                 match tokio::time::timeout(Duration::from_secs(15), &mut work).await {
@@ -290,7 +290,11 @@ impl Inner {
                     Err(_) => Err(Failure::new(Code::Cancelled, "The call was given up.")),
                 }
             }
+        };
+        if let (Ok(answer), Reader::Agent) = (&mut done, context.reader) {
+            answer.notes.extend(tools.visits().await);
         }
+        done
     }
 }
 

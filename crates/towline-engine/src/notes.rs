@@ -50,7 +50,7 @@ pub(crate) fn of_visit(commands: &[JobLine]) -> Option<String> {
     }
     let text = text.join(", ");
     Some(format!(
-        "before this command a person stepped in and ran in this session: {text}. Directory, environment and files may have changed."
+        "before this call a person stepped in and ran in this session: {text}. Directory, environment and files may have changed."
     ))
 }
 

@@ -87,7 +87,7 @@ fn no_record(handle: &Handle) -> Failure {
 /// The reply to a question, with its status; or why there is none.
 pub(crate) fn reply_of(finish: Finish) -> Result<(u8, Vec<u8>), Failure> {
     match finish {
-        Finish::Reply { status, body } => Ok((status, body)),
+        Finish::Reply { status, body, marks: _ } => Ok((status, body)),
         Finish::NotSent(trouble) => Err(failure(trouble)),
         Finish::Unknown { trouble: Some(trouble), .. } => {
             let text = format!("The link to the host was lost before the answer came: {}", trouble.text);

@@ -92,6 +92,12 @@ const SIGNALS: &[(u8, &str)] = &[
     (15, "TERM"),
 ];
 
+/// Reads the letters of marks.
+#[must_use]
+pub fn parse_marks(letters: &str) -> Vec<Mark> {
+    MARKS.iter().filter(|(letter, _)| letters.contains(*letter)).map(|(_, mark)| *mark).collect()
+}
+
 /// Reads the words `<state> <number> [<hundredths> <marks>]`.
 #[must_use]
 pub fn parse_standing(line: &str) -> (Standing, Option<u64>, Vec<Mark>) {
@@ -111,8 +117,7 @@ pub fn parse_standing(line: &str) -> (Standing, Option<u64>, Vec<Mark>) {
     };
     let hundredths = words.get(2).and_then(|word| word.parse().ok());
     let letters = words.get(3).copied().unwrap_or_default();
-    let marks = MARKS.iter().filter(|(letter, _)| letters.contains(*letter)).map(|(_, mark)| *mark).collect();
-    (standing, hundredths, marks)
+    (standing, hundredths, parse_marks(letters))
 }
 
 fn signal_name(word: &str) -> String {

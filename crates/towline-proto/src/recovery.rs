@@ -397,9 +397,11 @@ impl Line {
             return;
         }
         // A status that cannot be read is a failure: 255 is none that a program returns.
-        let status = std::str::from_utf8(&frame.payload).ok().and_then(|text| text.parse().ok()).unwrap_or(255);
+        let text = std::str::from_utf8(&frame.payload).unwrap_or_default();
+        let (status, letters) = text.split_once(' ').unwrap_or((text, ""));
+        let (status, marks) = (status.parse().unwrap_or(255), outcome::parse_marks(letters));
         let body = std::mem::take(&mut waiting.body);
-        self.finish(call, Finish::Reply { status, body }, effects);
+        self.finish(call, Finish::Reply { status, body, marks }, effects);
     }
 
     /// The calls that wait for this execution's outcome and did not miss the beginning of what is told.

@@ -1,7 +1,7 @@
 //! `towline attach`: a person types into the agent's own shell session, line by line over the lane.
 //!
 //! Holds to: each line is an execution of that session like any other, recorded, shown in the view, and told to the agent with its
-//! next command there; Ctrl-C ends the running command, Ctrl-D leaves and ends nothing. Leaves out: programs that need a
+//! next call there; Ctrl-C ends the running command, Ctrl-D leaves and ends nothing. Leaves out: programs that need a
 //! terminal.
 
 use std::path::Path;

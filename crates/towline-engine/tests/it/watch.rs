@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use towline_engine::action::{Bash, Connect, Edit, OnTimeout, Place, ReadWindow, Replacement, Stderr, Write};
+use towline_engine::action::{Bash, Connect, Edit, List, OnTimeout, Place, ReadWindow, Replacement, Stderr, Write};
 use towline_engine::answer::State;
 use towline_engine::events::{Event, Kind, announce, file};
 use towline_engine::{Action, Rules};
@@ -185,5 +185,20 @@ async fn the_agent_is_told_once_what_a_person_ran_in_its_session() {
     let note = told(&answer).concat();
     assert!(note.contains("`cd /usr; PERSON=here` (exit 0), `(exit 3)` (exit 3)"), "{answer:?}");
     assert_eq!(told(&rig.bash(bash("true")).await), Vec::<String>::new());
+    // Whatever the agent calls next in that session tells it, once.
+    for (file, next) in [("one", Action::List(List { path: None, hidden: false })), ("two", Action::Connect(Connect::default()))] {
+        let command = format!("touch ~/{file}");
+        person.perform(Rig::call(Action::Bash(Bash { place: Place::Handed, ..bash(&command) })), context()).await.expect("starts");
+        eventually_async(SOON, || async { rig.lab.sshd.home().join(file).exists() }).await;
+        // Another session, and a person's own look, are not told and take nothing away.
+        let other =
+            towline_engine::Call { session: Some(towline_base::SessionName::parse("other").expect("a name")), ..Rig::call(next.clone()) };
+        assert_eq!(told(&rig.engine.perform(other, context()).await.expect("answers")), Vec::<String>::new());
+        let by_person = towline_engine::Context { reader: towline_engine::Reader::Person, ..context() };
+        assert_eq!(told(&rig.engine.perform(Rig::call(next.clone()), by_person).await.expect("answers")), Vec::<String>::new());
+        let note = told(&rig.perform(next.clone()).await.expect("answers")).concat();
+        assert!(note.contains(&format!("`{command}` (")), "{next:?}: {note}");
+        assert_eq!(told(&rig.perform(next).await.expect("answers")), Vec::<String>::new());
+    }
     person.close().await;
 }

@@ -8,7 +8,7 @@ use towline_base::Code;
 
 use crate::Request;
 use crate::frame::Frame;
-use crate::outcome::{Hello, Report};
+use crate::outcome::{Hello, Mark, Report};
 
 /// A call of the line's user; unique per line.
 pub type CallId = u64;
@@ -124,6 +124,8 @@ pub enum Finish {
         status: u8,
         /// Its body.
         body: Vec<u8>,
+        /// What else is to be told: a tool in a session may find that a person was there.
+        marks: Vec<Mark>,
     },
     /// An execution's outcome came.
     Outcome(Box<Outcome>),

@@ -5,7 +5,7 @@
 #           (backslash and newline written \\ and \n, an empty one \c), then that many bytes of payload, of kind `t` if they
 #           are short and hold no NUL, else `b`.
 # Frame:    `<tag> <key> <bytes>` on a line, then the bytes; each is written whole, under a lock that is a token in a
-#           FIFO. Tags: h hello - b part of a reply - r end of a reply (its text is the status) - o, t, f, u parts of an
+#           FIFO. Tags: h hello - b part of a reply - r end of a reply (its text is the status, and `v` where a person was in the session) - o, t, f, u parts of an
 #           execution's output (head, tail; head and tail of standard error) - x an execution's outcome - n refused -
 #           g how an attached execution stands.
 # fd 7: what sessions tell this lane. fd 8: the lock.
@@ -252,7 +252,11 @@ tl_work() {
       ;;
     *) false ;;
   esac
-  tl_reply "$TL_REQ" "$?" "$tl_body_file"
+  tl_status=$?
+  # Who works in a session is told that a person was there.
+  case $1 in tool) tl_s=$3 ;; session) tl_s=$2 ;; *) tl_s='' ;; esac
+  if [ -n "$tl_s" ] && [ -e "$TL_ROOT/s/$tl_s/visits" ]; then tl_status="$tl_status v"; fi
+  tl_reply "$TL_REQ" "$tl_status" "$tl_body_file"
   rm -f "$TL_TMP/$TL_REQ".*
 }
 

@@ -93,7 +93,7 @@ fn word(effect: &Effect) -> String {
         }
         Effect::Finish(call, finish) => {
             let finish = match finish {
-                Finish::Reply { status, .. } => format!("reply {status}"),
+                Finish::Reply { status, marks, .. } => format!("reply {status}{}", if marks.is_empty() { "" } else { " with marks" }),
                 Finish::Outcome(outcome) => {
                     format!(
                         "{:?} {:?}{}",
