@@ -157,11 +157,4 @@ macro_rules! under {
     )*};
 }
 
-under! {
-    bash: "bash";
-    dash: "dash";
-    busybox_ash: "busybox ash";
-    mksh: "mksh";
-    zsh: "zsh --emulate sh";
-    ksh93: "ksh93";
-}
+each_shell!(under);

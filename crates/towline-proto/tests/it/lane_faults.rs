@@ -469,14 +469,7 @@ macro_rules! under {
     )*};
 }
 
-under! {
-    bash: "bash";
-    dash: "dash";
-    busybox_ash: "busybox ash";
-    mksh: "mksh";
-    zsh: "zsh --emulate sh";
-    ksh93: "ksh93";
-}
+each_shell!(under);
 
 #[test]
 fn posix_utilities_are_enough() {
