@@ -177,7 +177,7 @@ impl Inner {
         witness: &Witness,
     ) -> Result<Answer, Failure> {
         if call.action == Action::Hosts {
-            return Ok(self.hosts.tell(&self.terminals.tell().await));
+            return Ok(self.hosts.tell(&self.terminals.tell(&self.hosts).await));
         }
         let Some(alias) = call.host else {
             return Err(Failure::new(Code::BadInput, "host: it is missing."));
@@ -187,7 +187,7 @@ impl Inner {
             Action::TerminalOpen(open) => return self.terminals.open(&self.hosts, &alias, open, context).await,
             Action::TerminalSend(send) => return self.terminals.send(&self.hosts, &alias, send, context).await,
             Action::TerminalRead(read) => return self.terminals.read(&self.hosts, &alias, read, context).await,
-            Action::TerminalClose(name) => return self.terminals.end(&alias, name.as_ref(), context).await,
+            Action::TerminalClose(name) => return self.terminals.end(&self.hosts, &alias, name.as_ref(), context).await,
             Action::SignIn => return self.hosts.sign_in(&alias).await,
             Action::Trust(fingerprints) => return self.hosts.trust(&alias, fingerprints).await,
             Action::Bash(_)

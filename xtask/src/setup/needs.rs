@@ -55,6 +55,8 @@ const NEEDS: &[Need] = &[
     need(Stage::Test, "vi", "vim-tiny", None),
     need(Stage::Test, "less", "less", Some("less")),
     need(Stage::Test, "top", "procps", None),
+    need(Stage::Test, "screen", "screen", Some("screen")),
+    need(Stage::Test, "sqlite3", "sqlite3", Some("sqlite")),
     need(Stage::Test, "setsid", "util-linux", None),
 ];
 

@@ -4,6 +4,8 @@
 
 use std::time::Duration;
 
+use towline_base::limits;
+
 use super::classify::Awaits;
 
 /// Silence after which a terminal counts as quiet, once something came.
@@ -131,6 +133,12 @@ pub(crate) fn decide(until: Until, seen: &Seen) -> Verdict {
             None => Verdict::Wait(left.min(quiet_in)),
         },
     }
+}
+
+/// Whether a terminal has been unused for so long, in seconds, that it goes.
+pub(crate) fn is_old(unused: u64, dead: bool) -> bool {
+    let hours = if dead { limits::DEAD_TERMINAL_HOURS } else { limits::IDLE_TERMINAL_HOURS };
+    unused > u64::from(hours) * 3600
 }
 
 /// Silence after a prompt's mark when the prompt is there.

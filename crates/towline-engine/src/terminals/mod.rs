@@ -6,6 +6,7 @@
 
 pub mod classify;
 mod decide;
+mod end;
 pub mod keys;
 mod marks;
 mod open;
@@ -31,6 +32,7 @@ pub(crate) use open::TerminalPlace;
 pub use record::{Piece, Recorder, What};
 
 use self::classify::Awaits;
+use self::end::Gone;
 use self::place::{New, Place};
 use self::tap::{Taps, Told};
 use self::view::{Ended, Shown};
@@ -143,29 +145,42 @@ impl Terminals {
     }
 
     /// Ends a terminal.
-    pub(crate) async fn end(&self, alias: &HostAlias, name: Option<&TerminalName>, context: &Context) -> Result<Answer, Failure> {
+    pub(crate) async fn end(
+        &self,
+        hosts: &Hosts,
+        alias: &HostAlias,
+        name: Option<&TerminalName>,
+        context: &Context,
+    ) -> Result<Answer, Failure> {
         let name = name_or_own(name, context);
         let pane = self.pane(alias, &name).await?;
         let note = note_of(&pane);
         let look = self.tmux.look(pane.id, 1, Colours::Dropped).await?;
+        let ended = view::ended(&look, note.ssh);
+        let held = note.persist && matches!(ended, None | Some(Ended::Cut(_) | Ended::Unknown));
+        let on_host = if held { Some(self.end_on_host(hosts, alias, &name, &pane).await) } else { None };
         self.tmux.close(pane.id).await?;
         store::forget(&self.state_dir, alias, &name);
-        let how = match view::ended(&look, note.ssh) {
+        let how = match ended {
+            _ if on_host == Some(Gone::Surely) => "what the host held of it was ended there".to_owned(),
+            _ if held => {
+                let again = "TerminalOpen with persist attaches to it again, and TerminalClose ends it then";
+                format!("that what the host held of it was ended there is not confirmed: {again}")
+            }
             Some(Ended::Exited(status)) => format!("its program had ended with status {status}"),
             Some(Ended::Signalled(signal)) => format!("signal {signal} had ended its program"),
             Some(Ended::Cut(words)) => format!("its link had been cut: {words}"),
             Some(Ended::Unknown) => "its program had ended".to_owned(),
-            None if note.persist => "the host's own tmux or screen goes on; TerminalOpen with persist attaches to it again".to_owned(),
             None => "what ran in it was hung up".to_owned(),
         };
         Ok(Answer { body: Body::Text(format!("Closed the terminal {name} on {alias}; {how}.")), notes: Vec::new() })
     }
 
     /// A line for each terminal, and how a person attaches; nothing where there is none. Terminals that are old are closed.
-    pub(crate) async fn tell(&self) -> String {
+    pub(crate) async fn tell(&self, hosts: &Hosts) -> String {
         use std::fmt::Write as _;
         let mut text = String::new();
-        let panes = match self.expire().await {
+        let panes = match self.expire(hosts).await {
             Ok(panes) => panes,
             Err(failure) => return format!("terminals: not known now: {}\n", failure.text),
         };
@@ -197,25 +212,6 @@ impl Terminals {
         let panes = self.tmux.list().await.ok()?;
         panes.iter().find(|pane| pane.host == alias.as_str())?;
         self.tmux.attach_command(alias.as_str(), None).await
-    }
-
-    /// The terminals that are there; closes those that are older than is kept.
-    async fn expire(&self) -> Result<Vec<Pane>, Failure> {
-        let now = towline_base::clock::unix().as_secs();
-        let mut left = Vec::new();
-        for pane in self.tmux.list().await?.into_iter().filter(|pane| pane.kind == KIND) {
-            let hours = if pane.dead.is_some() { limits::DEAD_TERMINAL_HOURS } else { limits::IDLE_TERMINAL_HOURS };
-            if now.saturating_sub(pane.active) > u64::from(hours) * 3600 {
-                self.tmux.close(pane.id).await?;
-                if let (Ok(host), Ok(name)) = (HostAlias::parse(&pane.host), TerminalName::parse(&pane.name)) {
-                    store::forget(&self.state_dir, &host, &name);
-                }
-            } else {
-                left.push(pane);
-            }
-        }
-        left.sort_by(|a, b| (&a.host, &a.name).cmp(&(&b.host, &b.name)));
-        Ok(left)
     }
 
     /// The panes of a host's terminals.

@@ -28,7 +28,7 @@ impl Terminals {
         self.tmux.usable().await?;
         let name = name_or_own(wish.name.as_ref(), context);
         let mut notes = Vec::new();
-        let there = self.expire().await?;
+        let there = self.expire(hosts).await?;
         let same = there.iter().find(|pane| pane.host == alias.as_str() && pane.name == name.as_str());
         if let Some(pane) = same {
             let open = self.opened(alias, name.clone(), pane.clone()).await?;
@@ -119,7 +119,7 @@ pub(crate) struct TerminalPlace {
 
 impl TerminalPlace {
     /// The whole command, and over what it goes.
-    async fn command(&self, remote: Option<&str>, over: Over) -> Result<(Vec<OsString>, Route), Failure> {
+    pub(super) async fn command(&self, remote: Option<&str>, over: Over) -> Result<(Vec<OsString>, Route), Failure> {
         let deadline = Instant::now() + limits::CONNECT;
         let (program, arguments, env, route) = match &self.transport {
             towline_transport::Transport::Ssh(ssh) => {

@@ -1,7 +1,7 @@
 //! What a host runs in a terminal, as one command line.
 //!
 //! Holds to: constants but for a terminal's checked name; no `'` but the two around it, no newline, no `!`, no double backslash, so that
-//! every login shell passes it on; the user's own startup files are read and their prompt stays; nothing is left on the host. Leaves
+//! every login shell passes it on; the user's own startup files are read and their prompt stays; nothing is left on the host when it has ended. Leaves
 //! out: hosts that are not known to have a shell: nothing at all is sent to those.
 
 use towline_base::TerminalName;
@@ -51,17 +51,48 @@ pub(crate) fn taught() -> String {
     format!("exec /bin/sh -c '{script}'")
 }
 
-/// A shell that the host's own tmux or screen holds, so that it outlives the connection; the same again attaches to it.
+/// Takes away what tmux and screen leave when the last of them has ended: a socket of our own name, and directories that are empty.
+const TIDY: &str = r#"
+tidy() {
+if command -v tmux && tmux -L towline has-session; then return; fi;
+D="${TMUX_TMPDIR:-/tmp}/tmux-$(id -u)"; rm -f "$D/towline"; rmdir "$D";
+D=$(screen -ls | sed -n "s/^No Sockets found in \(.*\)\.$/\1/p"); case "$D" in */S-*) rmdir "$D";; esac;
+} >/dev/null 2>&1;
+"#;
+
+/// A shell that the host's own tmux or screen holds, so that it outlives the connection; the same again attaches to it. It is drawn on
+/// the usual screen, so that what scrolls off is kept here, too; no key of theirs is in the way; no settings of the user's are read.
 pub(crate) fn persistent(name: &TerminalName) -> String {
-    // tmux gives `.` a meaning of its own; no name holds a comma.
-    let name = name.as_str().replace('.', ",");
+    let (tmux, screen) = names(name);
     let script = format!(
-        "if command -v tmux >/dev/null 2>&1; then exec tmux -u -L towline -f /dev/null new-session -A -D -s \"{name}\" \
-         \\; set-option -g status off \\; set-option -g prefix None \\; set-option -g history-limit 50000 \\; set-option -s escape-time 25; \
-         elif command -v screen >/dev/null 2>&1; then exec screen -q -D -R -S \"towline-{name}\"; \
-         else echo \"this host has neither tmux nor screen\"; exit {NEITHER}; fi"
+        "{tidy} if command -v tmux >/dev/null 2>&1; then tmux -u -L towline -f /dev/null start-server \
+         \\; set-option -sa terminal-overrides \",*:smcup@:rmcup@\" \\; set-option -g status off \\; set-option -g prefix None \
+         \\; set-option -g history-limit 50000 \\; set-option -s escape-time 25 \\; new-session -A -D -s \"{tmux}\"; E=$?; \
+         elif command -v screen >/dev/null 2>&1; then case \"$(screen -ls)\" in \
+         *\".{screen}\"*) screen -q -D -r \"{screen}\"; E=$?;; \
+         *) F=$(mktemp) && printf \"%s\\n\" \"escape \\\"\\\"\" \"defscrollback 50000\" \"termcapinfo * ti@:te@\" \
+         \"startup_message off\" \"defutf8 on\" \"altscreen on\" >\"$F\"; \
+         screen -c \"$F\" -q -S \"{screen}\" sh -c \"rm -f \\\"$F\\\"; exec \\\"\\${{SHELL:-/bin/sh}}\\\" -l\"; E=$?;; esac; \
+         else echo \"this host has neither tmux nor screen\"; exit {NEITHER}; fi; tidy; exit $E",
+        tidy = line(TIDY),
     );
     format!("exec /bin/sh -c '{script}'")
+}
+
+/// Ends what a host holds of that name; the status is 0 if nothing of it is there afterwards.
+pub(crate) fn ended(name: &TerminalName) -> String {
+    let (tmux, screen) = names(name);
+    let script = format!(
+        "{tidy} tmux -L towline kill-session -t \"={tmux}\" >/dev/null 2>&1; screen -S \"{screen}\" -X quit >/dev/null 2>&1; \
+         if tmux -L towline has-session -t \"={tmux}\" 2>/dev/null; then exit 1; fi; tidy; exit 0",
+        tidy = line(TIDY),
+    );
+    format!("exec /bin/sh -c '{script}'")
+}
+
+/// What tmux and screen call it. tmux gives `.` a meaning of its own, screen finds a name by its beginning; no name holds a comma.
+fn names(name: &TerminalName) -> (String, String) {
+    (name.as_str().replace('.', ","), format!("towline-{name},"))
 }
 
 /// The status that says that a host has nothing to hold a terminal with.
@@ -69,8 +100,11 @@ pub(crate) const NEITHER: i32 = 124;
 
 /// The lines as one, to stand between double quotes in sh. A backslash before anything but `$`, `"`, `` ` `` and itself stays as it is.
 fn quoted(script: &str) -> String {
-    let line = script.trim().replace('\n', " ");
-    line.replace('"', "\\\"").replace('$', "\\$").replace('`', "\\`")
+    line(script).replace('"', "\\\"").replace('$', "\\$").replace('`', "\\`")
+}
+
+fn line(script: &str) -> String {
+    script.trim().replace('\n', " ")
 }
 
 #[cfg(test)]
@@ -80,11 +114,12 @@ mod tests {
     #[test]
     fn a_command_line_passes_through_every_login_shell() {
         let name = TerminalName::parse("job-1.x").expect("a name");
-        for line in [taught(), persistent(&name)] {
+        for line in [taught(), persistent(&name), ended(&name)] {
             let inner = line.strip_prefix("exec /bin/sh -c '").and_then(|rest| rest.strip_suffix('\'')).expect("one word of sh");
             assert!(!inner.contains(['\'', '\n', '!']) && !inner.contains("\\\\"), "{inner}");
             assert!(line.len() < 8192);
         }
-        assert!(persistent(&name).contains("-s \"job-1,x\""));
+        assert!(persistent(&name).contains("-s \"job-1,x\"") && ended(&name).contains("-t \"=job-1,x\""));
+        assert!(persistent(&name).contains("-S \"towline-job-1.x,\""));
     }
 }

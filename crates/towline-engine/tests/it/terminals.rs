@@ -1,145 +1,17 @@
-//! Terminals over a real sshd and a real tmux.
+//! Terminals over a real sshd and a real tmux: what is typed, shown and waited for.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use towline_base::{Code, Failure, SecretName, SecretSource, TerminalName};
-use towline_engine::action::{Asks, Key, Mode, Size, TerminalOpen, TerminalRead, TerminalSend, TerminalWait};
-use towline_engine::answer::{Awaits, Ended, Terminal, Why};
-use towline_engine::policy::{Origin, Policy, Rule, Verdict};
+use towline_base::Code;
+use towline_engine::action::{Mode, Size, TerminalSend, TerminalWait};
+use towline_engine::answer::{Awaits, Ended, Why};
 use towline_engine::terminals::{Recorder, What};
-use towline_engine::{Access, Action, Answer, Body, Engine, LiteralPasswords, Rules, Settings, Wallet};
-use towline_testkit::process::command;
+use towline_engine::{Action, Body, Engine};
 use towline_testkit::{LabOptions, SshdOptions};
 
+use crate::desk::{Desk, kill_tmux, pattern, reading, sending, text, view};
 use crate::rig::{Rig, context};
-
-/// Longest that a test waits for anything.
-const SOON: Duration = Duration::from_secs(60);
-
-/// A rig whose tmux server ends with it.
-struct Desk {
-    rig: Rig,
-}
-
-impl Desk {
-    fn start() -> Self {
-        Self::with(LabOptions::default())
-    }
-
-    fn with(options: LabOptions) -> Self {
-        let rig = Rig::with(options);
-        // A prompt that is known, and a shell that could not be told from a user's.
-        std::fs::write(rig.lab.sshd.home().join(".bash_profile"), "PS1='prompt$ '\n").expect("a file can be written");
-        Self { rig }
-    }
-
-    /// A desk whose terminals are recorded.
-    fn recorded(recorder: Recorder) -> Self {
-        let mut desk = Self::start();
-        desk.rig.engine = Engine::new(Settings { recorder: Some(recorder), ..Rig::settings(&desk.rig.lab) });
-        desk
-    }
-
-    /// A desk on a host whose line is up, so that its shell can be taught to tell where it is.
-    async fn connected() -> Self {
-        let desk = Self::start();
-        desk.rig.run("true").await;
-        desk
-    }
-
-    async fn perform(&self, action: Action) -> Result<Answer, Failure> {
-        self.rig.perform(action).await
-    }
-
-    async fn open(&self, name: &str, command: Option<&str>) -> Terminal {
-        view(self.perform(opening(name, command)).await.expect("it opens"))
-    }
-
-    async fn send(&self, name: &str, text: &str, wait: TerminalWait) -> Terminal {
-        view(self.perform(sending(name, text, &[], true, wait)).await.expect("it sends"))
-    }
-
-    async fn keys(&self, name: &str, text: &str, keys: &[&str]) -> Terminal {
-        view(self.perform(sending(name, text, keys, false, TerminalWait::Quiet)).await.expect("it sends"))
-    }
-
-    async fn read(&self, name: &str, mode: Mode, wait: TerminalWait) -> Terminal {
-        view(self.perform(reading(name, mode, wait)).await.expect("it reads"))
-    }
-
-    async fn until(&self, name: &str, word: &str) -> Terminal {
-        let end = Instant::now() + SOON;
-        loop {
-            let terminal = self.read(name, Mode::Screen, TerminalWait::Nothing).await;
-            if text(&terminal).contains(word) {
-                return terminal;
-            }
-            assert!(Instant::now() < end, "{word} did not come: {}", text(&terminal));
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    }
-
-    /// How the terminal's program ended; it comes a moment after the last of what it printed.
-    async fn end(&self, name: &str) -> Ended {
-        let end = Instant::now() + SOON;
-        loop {
-            let terminal = self.read(name, Mode::Screen, TerminalWait::Nothing).await;
-            if let Some(ended) = terminal.ended {
-                return ended;
-            }
-            assert!(Instant::now() < end, "it does not end: {}", text(&terminal));
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    }
-}
-
-impl Drop for Desk {
-    fn drop(&mut self) {
-        kill_tmux(&self.rig);
-    }
-}
-
-/// Ends the tmux server of a test, by the socket that towline prints.
-fn kill_tmux(rig: &Rig) {
-    let state = rig.lab.state_dir();
-    for process in towline_testkit::process::with_argument(&state.join("terminals/tmux.conf").to_string_lossy()) {
-        towline_testkit::process::kill(process.pid);
-    }
-}
-
-fn view(answer: Answer) -> Terminal {
-    let Body::Terminal(terminal) = answer.body else { panic!("not a terminal: {:?}", answer.body) };
-    *terminal
-}
-
-fn text(terminal: &Terminal) -> String {
-    terminal.shown.lines.join("\n")
-}
-
-fn name(text: &str) -> Option<TerminalName> {
-    (!text.is_empty()).then(|| TerminalName::parse(text).expect("a name"))
-}
-
-fn opening(given: &str, command: Option<&str>) -> Action {
-    let size = Size { cols: 100, rows: 24 };
-    Action::TerminalOpen(TerminalOpen { name: name(given), size, command: command.map(str::to_owned), persist: false })
-}
-
-fn sending(given: &str, text: &str, keys: &[&str], enter: bool, wait: TerminalWait) -> Action {
-    let keys = keys.iter().map(|key| Key::parse(key).expect("a key")).collect();
-    let text = (!text.is_empty()).then(|| text.to_owned());
-    let (timeout, asks) = (Some(SOON), Asks::Nothing);
-    Action::TerminalSend(TerminalSend { name: name(given), text, keys, secret: None, enter, resize: None, wait, timeout, asks })
-}
-
-fn reading(given: &str, mode: Mode, wait: TerminalWait) -> Action {
-    Action::TerminalRead(TerminalRead { name: name(given), mode, lines: None, wait, colours: false, timeout: Some(SOON) })
-}
-
-fn pattern(text: &str) -> TerminalWait {
-    TerminalWait::Pattern(text.to_owned())
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_shell_tells_its_commands_statuses_and_keeps_its_own_prompt() {
@@ -160,38 +32,6 @@ async fn a_shell_tells_its_commands_statuses_and_keeps_its_own_prompt() {
     desk.perform(Action::TerminalClose(None)).await.expect("it closes");
     let gone = desk.perform(reading("", Mode::Screen, TerminalWait::Nothing)).await.expect_err("it is closed");
     assert_eq!(gone.code, Code::Unknown);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_secret_is_typed_where_it_is_asked_for_and_seen_nowhere() {
-    let secret = |text: &str| SecretName::parse(text).expect("a name");
-    let source = |text: &str| SecretSource::Command(["printf", "%s", text].map(str::to_owned).to_vec());
-    let sources = [(secret("LENT"), source("correct horse")), (secret("OTHER"), source("battery staple"))].into();
-    let access = Access { wallet: Wallet::new(sources), ..Access::default() };
-    let lent = Rule { says: ["LENT".to_owned()].into_iter().collect(), from: Origin("the test".to_owned()) };
-    let rules = Rules { general: Policy { secrets: vec![lent], ..Policy::default() }, ..Rules::default() };
-    let mut desk = Desk::start();
-    desk.rig.engine = Engine::new(Settings { access, rules, ..Rig::settings(&desk.rig.lab) });
-    let program = "echo ready; read -r x; printf 'Password: '; stty -echo; read -r x; stty echo; echo; echo got ${#x} $x; read -r x";
-    desk.open("t", Some(program)).await;
-    let typed = |name: &str| {
-        let Action::TerminalSend(send) = sending("t", "", &[], true, pattern("got .*")) else { unreachable!("it is one") };
-        Action::TerminalSend(TerminalSend { secret: Some(secret(name)), ..send })
-    };
-    // It would be shown.
-    let refused = desk.perform(typed("LENT")).await.expect_err("nothing asks for it");
-    assert_eq!((refused.code, refused.text.contains("does not ask for a password now")), (Code::Forbidden, true), "{refused}");
-    let asked = desk.send("t", "", TerminalWait::Prompt).await;
-    assert_eq!(asked.awaits, Some(Awaits::Password), "{}", text(&asked));
-    let refused = desk.perform(typed("OTHER")).await.expect_err("it is not lent");
-    assert_eq!(
-        (refused.code, refused.text.contains("\"OTHER\" is not one of those that may be used here")),
-        (Code::Forbidden, true),
-        "{refused}"
-    );
-    let answer = view(desk.perform(typed("LENT")).await.expect("it is typed"));
-    // Even where the program shows what it was told.
-    assert!(text(&answer).contains("got 13 [redacted LENT]"), "{}", text(&answer));
 }
 
 /// A terminal of a host whose login shell is another: the user's own startup file is read, and statuses are told.
@@ -279,74 +119,6 @@ async fn changes_are_told_once_and_go_on_after_a_restart() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_password_is_not_typed_by_an_agent() {
-    let desk = Desk::connected().await;
-    // As sudo does it: no echo, the terminal itself.
-    let program = "printf '[sudo] password for jo: '; stty -echo; read -r x; stty echo; echo; echo got ${#x}";
-    let terminal = desk.open("t", Some(program)).await;
-    assert_eq!(terminal.awaits, Some(Awaits::Password), "{}", text(&terminal));
-    let refused = desk.perform(sending("t", "hunter2", &[], true, TerminalWait::Quiet)).await.expect_err("it is refused");
-    assert_eq!(refused.code, Code::Forbidden);
-    assert!(refused.hint.as_deref().is_some_and(|hint| hint.contains("attach -t")), "{refused}");
-    let refused = desk.perform(sending("t", "", &["h", "2"], true, TerminalWait::Quiet)).await.expect_err("keys spell it, too");
-    assert_eq!(refused.code, Code::Forbidden);
-    // The person types it there.
-    let socket = terminal.attach.and_then(|command| command.split(' ').nth(2).map(str::to_owned)).expect("a socket");
-    let typed = command("tmux").args(["-S", &socket, "send-keys", "-t", "=towline/lab:=t", "secret!", "Enter"]).status();
-    assert!(typed.expect("tmux runs").success());
-    desk.until("t", "got 7").await;
-    assert_eq!(desk.end("t").await, Ended::Exited(0));
-}
-
-/// A desk on which passwords of agents are taken as the rule says, and a terminal that asks for one and shows it afterwards.
-async fn asked_for_a_password(says: Verdict) -> (Desk, Terminal) {
-    let password = vec![Rule { says, from: Origin("the test".to_owned()) }];
-    let rules = Rules { general: Policy { password, ..Policy::default() }, ..Rules::default() };
-    let access = Access { literal_passwords: LiteralPasswords::Taken, ..Access::default() };
-    let mut desk = Desk::start();
-    desk.rig.engine = Engine::new(Settings { access, rules, ..Rig::settings(&desk.rig.lab) });
-    let program = "printf 'Password: '; stty -echo; read -r x; stty echo; echo; echo got $x; read -r x";
-    let opened = desk.open("t", Some(program)).await;
-    assert_eq!(opened.awaits, Some(Awaits::Password), "{}", text(&opened));
-    (desk, opened)
-}
-
-/// Whether a word stands in any file that is kept on this machine: events, journal, what is remembered of terminals.
-fn is_written_down(desk: &Desk, word: &str) -> bool {
-    let found = command("grep").args(["-rqF", "--", word]).arg(desk.rig.lab.state_dir()).status().expect("grep runs");
-    found.success()
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_password_that_an_agent_may_type_is_told_to_nobody() {
-    let (desk, _) = asked_for_a_password(Verdict::Permit).await;
-    let answer = view(desk.perform(sending("t", "hunter2-and-more", &[], true, pattern("got .*"))).await.expect("it is typed"));
-    assert!(text(&answer).contains("got [redacted a typed password]"), "{}", text(&answer));
-    desk.send("t", "not-a-password", TerminalWait::Quiet).await;
-    desk.rig.engine.close().await;
-    assert!(is_written_down(&desk, "<a password><Enter>") && is_written_down(&desk, "not-a-password"), "the events are there");
-    assert!(is_written_down(&desk, "\"password\":true"), "the journal is there");
-    assert!(!is_written_down(&desk, "hunter2"));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_password_that_an_agent_may_not_type_is_told_to_nobody_either() {
-    let (desk, opened) = asked_for_a_password(Verdict::Refuse).await;
-    let refused = desk.perform(sending("t", "hunter2-and-more", &["h", "2"], true, TerminalWait::Quiet)).await.expect_err("it is refused");
-    assert_eq!(
-        refused.text,
-        "TerminalSend on lab is not permitted: typing a password that was in a tool's parameters is not permitted (the test)."
-    );
-    let person = opened.attach.expect("a person can attach");
-    assert!(refused.hint.as_deref().is_some_and(|hint| hint.starts_with("secret: NAME types one") && hint.contains(&person)), "{refused}");
-    assert_eq!(desk.read("t", Mode::Screen, TerminalWait::Nothing).await.awaits, Some(Awaits::Password));
-    // Leaving the question is no typing.
-    desk.keys("t", "", &["C-c"]).await;
-    desk.rig.engine.close().await;
-    assert!(is_written_down(&desk, "is not permitted") && !is_written_down(&desk, "hunter2"));
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn what_a_terminal_shows_is_told_to_the_recorder_from_its_screen_on() {
     let heard: Arc<Mutex<Vec<String>>> = Arc::default();
     let into = Arc::clone(&heard);
@@ -402,6 +174,33 @@ async fn full_screen_programs_work() {
     assert_eq!(desk.send("t", "print(6*7)", pattern("^42$")).await.why, Some(Why::Matched));
     let end = view(desk.perform(sending("t", "", &["C-d"], false, TerminalWait::Prompt)).await.expect("it sends"));
     assert_eq!(end.status, Some(0));
+    // As psql: a prompt, another for the rest of a statement, and a table.
+    let database = desk.send("t", "sqlite3", pattern("sqlite> $")).await;
+    assert_eq!(database.awaits, Some(Awaits::Interpreter), "{}", text(&database));
+    let rest = desk.send("t", "select 'rows', 6*7", pattern("\\.\\.\\.> $")).await;
+    assert_eq!(rest.awaits, Some(Awaits::Interpreter), "{}", text(&rest));
+    assert_eq!(desk.send("t", ";", pattern("^rows.42$")).await.why, Some(Why::Matched));
+    let end = desk.send("t", ".exit 3", TerminalWait::Prompt).await;
+    assert_eq!(end.status, Some(3), "{}", text(&end));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_shown_is_the_text_that_a_person_sees() {
+    let desk = Desk::start();
+    let program = "printf '\u{65e5}\u{672c}\u{8a9e} \u{1f680} \u{e9}|\\n\\033[31mred\\033[0m\\ta\\n'; printf '%0250d\\n' 7; exec cat";
+    desk.open("t", Some(program)).await;
+    let plain = desk.until("t", "07").await;
+    let expected = format!("\u{65e5}\u{672c}\u{8a9e} \u{1f680} \u{e9}|\nred     a\n{}7", "0".repeat(249));
+    assert_eq!(text(&plain), expected);
+    let Action::TerminalRead(read) = reading("t", Mode::Screen, TerminalWait::Nothing) else { unreachable!("it is one") };
+    let coloured =
+        view(desk.perform(Action::TerminalRead(towline_engine::action::TerminalRead { colours: true, ..read })).await.expect("it reads"));
+    assert!(text(&coloured).contains("\u{1b}[31mred\u{1b}["), "{:?}", text(&coloured));
+    // Typed as it stands, whatever it looks like.
+    for typed in ["C-c", "Enter", "-x", "a;", ";", "  two  spaces  x", "\u{e9}\u{65e5}\u{672c}\u{1f680}", "#{pane_id}", "$(id) `id`"] {
+        let shown = desk.send("t", typed, TerminalWait::Quiet).await;
+        assert_eq!(text(&shown).matches(typed).count(), 2, "{typed}: {}", text(&shown));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -427,31 +226,6 @@ async fn a_host_without_a_shell_has_terminals_and_is_sent_nothing() {
     assert_eq!((end.why, end.ended), (Some(Why::Ended), Some(Ended::Exited(4))));
     let dead = desk.perform(sending("t", "x", &[], true, TerminalWait::Quiet)).await.expect_err("it is dead");
     assert!(dead.text.ends_with("is dead: its program ended with status 4."), "{dead}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_cut_link_is_told_and_a_terminal_that_the_host_holds_survives_it() {
-    let desk = Desk::connected().await;
-    desk.open("plain", None).await;
-    let mut held = opening("held", None);
-    if let Action::TerminalOpen(open) = &mut held {
-        open.persist = true;
-    }
-    desk.perform(held).await.expect("it opens");
-    desk.send("held", "X=kept; echo begun-$X", pattern("begun-kept")).await;
-    desk.rig.lab.sshd.end_connections();
-    let end = Instant::now() + SOON;
-    let mut ended = None;
-    while ended.is_none() && Instant::now() < end {
-        ended = desk.read("plain", Mode::Screen, TerminalWait::Nothing).await.ended;
-    }
-    assert!(matches!(&ended, Some(Ended::Cut(words)) if !words.is_empty()), "{ended:?}");
-    let again = desk.perform(sending("held", "echo still-$X", &[], true, pattern("still-kept"))).await.expect("it is attached again");
-    assert!(again.notes.iter().any(|note| note.contains("attached again")), "{:?}", again.notes);
-    assert_eq!(view(again).why, Some(Why::Matched));
-    desk.send("held", "exit", TerminalWait::Quiet).await;
-    let new = desk.perform(opening("plain", None)).await.expect("it opens anew");
-    assert!(new.notes.iter().any(|note| note.contains("was replaced")), "{:?}", new.notes);
 }
 
 #[tokio::test(flavor = "multi_thread")]

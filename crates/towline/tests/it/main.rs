@@ -12,5 +12,6 @@ mod secrets;
 mod server;
 mod settings;
 mod stranger;
+mod terminals;
 mod watch;
 mod words;
