@@ -110,13 +110,20 @@ tl_finish() {
     done
     if tl_alive "$tl_shell_pid" "$tl_shell_start"; then kill -s KILL "$tl_shell_pid"; fi
   fi
-  # The shell may be about to write a last file.
-  tl_tries=0
-  while ! rm -rf "$tl_d" && [ "$tl_tries" -lt 40 ]; do
+  tl_remove "$tl_d" "$tl_pid.$tl_birth_of_me"
+  exit 0
+}
+
+# tl_remove DIR NAME: a session's directory leaves its place in one step: whoever wants the session finds all of it or nothing, and no
+# supervisor comes up in one that is half removed, where nobody could tell it anything any more. NAME: PID.START of whoever removes it.
+tl_remove() {
+  tl_v=$TL_ROOT/s/.$2 tl_tries=0
+  if ! mv "$1" "$tl_v"; then tl_v=$1; fi
+  # Somebody may be about to write a last file.
+  while ! rm -rf "$tl_v" && [ "$tl_tries" -lt 40 ]; do
     tl_tries=$((tl_tries + 1))
     tl_nap
   done
-  exit 0
 }
 
 # --- beginning ---------------------------------------------------------------------------------------------------

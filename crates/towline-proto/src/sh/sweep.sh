@@ -49,16 +49,39 @@ tl_sweep_sessions() {
     tl_supervisor "$tl_d"
     if [ -n "$tl_live" ]; then tl_say "$tl_d/in" q; else tl_bury "$tl_d"; fi
   done
+  # Whoever removed one may have been ended in the middle of it.
+  for tl_d in "$TL_ROOT"/s/.[0-9]*; do
+    tl_v=${tl_d##*/.}
+    if [ -d "$tl_d" ] && ! tl_alive "${tl_v%%.*}" "${tl_v#*.}"; then rm -rf "$tl_d"; fi
+  done
 }
 
-# tl_bury DIR: a session without a supervisor: its shells are ended, and it goes.
+# tl_bury DIR: a session without a supervisor: its shells are ended, and it goes. False if a supervisor is coming up in it; the next
+# number is claimed here, so that none does from now on.
 tl_bury() {
+  tl_n=1 tl_tries=0
+  while [ -e "$1/g.$tl_n" ]; do
+    if ! tl_claimed "$1/g.$tl_n"; then
+      tl_n=$((tl_n + 1))
+    elif [ -s "$1/g.$tl_n" ]; then
+      return 1
+    else
+      tl_tries=$((tl_tries + 1))
+      tl_nap
+    fi
+  done
+  tl_own_pid
+  tl_me=$tl_v
+  tl_birth "$tl_me"
+  tl_e=$tl_me.$tl_v
+  # On a full disk it stays empty, and there is all the more reason to go on.
+  if ! tl_create "$1/g.$tl_n" "$tl_me $tl_v" && [ -s "$1/g.$tl_n" ]; then return 1; fi
   for tl_f in "$1"/u.*; do
     if [ ! -s "$tl_f" ]; then continue; fi
     IFS=' ' read -r tl_s_pid tl_s_start tl_rest <"$tl_f"
     if tl_alive "$tl_s_pid" "$tl_s_start"; then kill -s KILL "$tl_s_pid"; fi
   done
-  rm -rf "$1"
+  tl_remove "$1" "$tl_e"
 }
 
 # tl_candidates READ_DAYS UNREAD_DAYS: what is over, oldest first: `<handle> <spool> <read or unread> <old or ->`. An execution

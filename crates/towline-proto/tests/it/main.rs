@@ -26,4 +26,5 @@ mod lane_endings;
 mod lane_faults;
 mod lane_hosts;
 mod lane_line;
+mod lane_removal;
 mod search;
