@@ -73,6 +73,8 @@ limits! {
     MESSAGE_BYTES: usize = 32 * 1024 * 1024;
     /// Calls that may be in work at one time in one server: bounds memory and the host's processes.
     CALLS_IN_WORK: usize = 64;
+    /// Outcomes of a host whose answers are on their way to the client; beyond, the oldest is announced once more.
+    UNTOLD_ANSWERS: usize = 256;
     /// Bytes of file contents kept in memory so that an Edit travels as a splice.
     CONTENT_CACHE_BYTES: usize = 3 * 1024 * 1024;
     /// Largest picture that Read returns, in bytes: in base64 it is what models take as one image.

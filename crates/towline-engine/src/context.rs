@@ -25,6 +25,16 @@ pub struct Context {
     pub ask: Option<Asker>,
     /// Who reads the answer.
     pub reader: Reader,
+    /// Cancelled when the answer was written out: only then does an outcome in it count as read.
+    pub told: CancellationToken,
+}
+
+/// The word for whoever is told each answer as soon as it is there.
+#[must_use]
+pub fn told_at_once() -> CancellationToken {
+    let told = CancellationToken::new();
+    told.cancel();
+    told
 }
 
 /// Who reads an answer: what of secrets is taken out where an excerpt cuts them.

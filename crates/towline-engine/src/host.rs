@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use tokio::sync::OnceCell;
 use tokio::task::JoinHandle;
-use towline_base::{Code, Failure, Handle, HostAlias, SessionName};
+use tokio_util::sync::CancellationToken;
+use towline_base::{Code, Failure, Handle, HostAlias, SessionName, limits};
 use towline_proto::Request;
 use towline_proto::files::{ToolCall, ToolReply};
 use towline_proto::outcome::Mark;
@@ -48,8 +49,8 @@ pub(crate) struct Host {
     pub(crate) line: LineDriver,
     /// The executions that an earlier towline left.
     news: tokio::sync::Mutex<News>,
-    /// Executions whose outcome was answered, and whose host does not know that yet.
-    answered: Mutex<Vec<Handle>>,
+    /// Executions whose outcome was answered and whose host does not know that yet, and whether the answer was written out.
+    answered: Mutex<Vec<(Handle, CancellationToken)>>,
     /// Directory that the conversation's session begins in, and whether it was taken there.
     begin_in: Option<String>,
     begun: OnceCell<()>,
@@ -181,16 +182,23 @@ impl Host {
         });
     }
 
-    /// Remembers that an execution's outcome was answered; the host is told with the next call.
-    pub(crate) fn answered(&self, id: &Handle) {
+    /// Remembers that an execution's outcome was answered; the host is told with a call after the answer was written out. An answer
+    /// that never is (the client cancelled, or is gone) leaves its outcome unread.
+    pub(crate) fn answered(&self, id: &Handle, told: &CancellationToken) {
         if let Ok(mut answered) = self.answered.lock() {
-            answered.push(id.clone());
+            if answered.len() >= limits::UNTOLD_ANSWERS {
+                answered.remove(0);
+            }
+            answered.push((id.clone(), told.clone()));
         }
     }
 
     /// Tells the host what was answered. The task may be left alone: nothing depends on it but what is announced later.
     pub(crate) fn acknowledge(&self) -> Option<JoinHandle<()>> {
-        let read = self.answered.lock().map(|mut answered| std::mem::take(&mut *answered)).unwrap_or_default();
+        let written = |answered: &mut Vec<(Handle, CancellationToken)>| -> Vec<Handle> {
+            answered.extract_if(.., |(_, told)| told.is_cancelled()).map(|(id, _)| id).collect()
+        };
+        let read = self.answered.lock().map(|mut answered| written(&mut answered)).unwrap_or_default();
         if read.is_empty() {
             return None;
         }

@@ -45,7 +45,7 @@ pub use towline_policy::{Reach, Rules};
 pub use towline_proto::recovery::Timing;
 pub use towline_transport::{Access, AgentForwarding, HostAccess, LiteralPasswords, Wallet, askpass};
 
-pub use context::{Ask, Asker, Context, Progress, Reader, Reply, Settings, Way};
+pub use context::{Ask, Asker, Context, Progress, Reader, Reply, Settings, Way, told_at_once};
 
 use crate::action::{Asks, Connect};
 use crate::answer::State;
@@ -232,7 +232,7 @@ impl Inner {
         }
         // Nobody reads the answer of a call that was cancelled meanwhile: its outcome stays unread.
         if let Some(id) = finished(&done.body).filter(|_| !context.cancel.is_cancelled()) {
-            host.answered(id);
+            host.answered(id, &context.told);
         }
         Ok(done)
     }

@@ -12,6 +12,7 @@ mod instructions;
 mod lines;
 mod message_id;
 mod progress;
+mod receipts;
 pub mod reference;
 pub mod render;
 mod schema;

@@ -10,7 +10,8 @@ use std::io;
 
 use rmcp::RoleServer;
 use rmcp::model::{
-    CallToolRequestParams, ClientRequest, CustomRequest, ErrorData, GetMeta as _, ProtocolVersion, RequestId, ServerJsonRpcMessage,
+    CallToolRequestParams, ClientRequest, CustomRequest, ErrorData, GetMeta as _, JsonRpcMessage, ProtocolVersion, RequestId,
+    ServerJsonRpcMessage,
 };
 use rmcp::service::{RxJsonRpcMessage, TxJsonRpcMessage};
 use rmcp::transport::Transport;
@@ -22,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use towline_base::limits;
 
 use crate::message_id::IdFinder;
+use crate::receipts::Receipts;
 
 /// Messages that wait for the writer.
 const WAITING: usize = 64;
@@ -42,14 +44,20 @@ pub(crate) struct Lines<R> {
     replies: VecDeque<Vec<u8>>,
     /// Whether the client has chosen a lifecycle.
     begun: bool,
-    out: Option<mpsc::Sender<Vec<u8>>>,
+    out: Option<mpsc::Sender<Message>>,
+    receipts: Receipts,
     closing: CancellationToken,
 }
 
 impl<R: AsyncRead + Send + Unpin> Lines<R> {
     /// A transport, and its writer's end: it comes when the transport is closed or dropped and everything was written.
-    /// `closing` is cancelled when input ends or output breaks.
-    pub(crate) fn new(read: R, write: impl AsyncWrite + Send + Unpin + 'static, closing: CancellationToken) -> (Self, JoinHandle<()>) {
+    /// `closing` is cancelled when input ends or output breaks; who waits in `receipts` is told of the answers that were written.
+    pub(crate) fn new(
+        read: R,
+        write: impl AsyncWrite + Send + Unpin + 'static,
+        receipts: Receipts,
+        closing: CancellationToken,
+    ) -> (Self, JoinHandle<()>) {
         let (out, messages) = mpsc::channel(WAITING);
         let writer = tokio::spawn(write_all(write, messages, closing.clone()));
         let lines = Self {
@@ -59,6 +67,7 @@ impl<R: AsyncRead + Send + Unpin> Lines<R> {
             replies: VecDeque::new(),
             begun: false,
             out: Some(out),
+            receipts,
             closing,
         };
         (lines, writer)
@@ -212,10 +221,10 @@ fn encode(message: &TxJsonRpcMessage<RoleServer>) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-async fn write_all(mut write: impl AsyncWrite + Unpin, mut messages: mpsc::Receiver<Vec<u8>>, closing: CancellationToken) {
+async fn write_all(mut write: impl AsyncWrite + Unpin, mut messages: mpsc::Receiver<Message>, closing: CancellationToken) {
     while let Some(message) = messages.recv().await {
         let written = async {
-            write.write_all(&message).await?;
+            write.write_all(&message.bytes).await?;
             write.flush().await
         };
         if let Err(error) = written.await {
@@ -223,6 +232,24 @@ async fn write_all(mut write: impl AsyncWrite + Unpin, mut messages: mpsc::Recei
             closing.cancel();
             return;
         }
+        if let Some(told) = message.told {
+            told.cancel();
+        }
+    }
+}
+
+/// A message for the writer, and who is told that it was written.
+struct Message {
+    bytes: Vec<u8>,
+    told: Option<CancellationToken>,
+}
+
+/// The request that a message answers.
+fn answered(message: &TxJsonRpcMessage<RoleServer>) -> Option<&RequestId> {
+    match message {
+        JsonRpcMessage::Response(response) => Some(&response.id),
+        JsonRpcMessage::Error(error) => error.id.as_ref(),
+        JsonRpcMessage::Request(_) | JsonRpcMessage::Notification(_) => None,
     }
 }
 
@@ -235,10 +262,11 @@ impl<R: AsyncRead + Send + Unpin> Transport<RoleServer> for Lines<R> {
 
     fn send(&mut self, item: TxJsonRpcMessage<RoleServer>) -> impl Future<Output = Result<(), io::Error>> + Send + 'static {
         let out = self.out.clone();
+        let told = answered(&item).and_then(|id| self.receipts.take(id));
         async move {
             let out = out.ok_or_else(gone)?;
             let bytes = encode(&item).ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))?;
-            out.send(bytes).await.map_err(|_| gone())
+            out.send(Message { bytes, told }).await.map_err(|_| gone())
         }
     }
 
@@ -252,7 +280,7 @@ impl<R: AsyncRead + Send + Unpin> Transport<RoleServer> for Lines<R> {
                 tokio::select! {
                     biased;
                     place = out.reserve() => {
-                        place.ok()?.send(self.replies.pop_front().unwrap_or_default());
+                        place.ok()?.send(Message { bytes: self.replies.pop_front().unwrap_or_default(), told: None });
                         continue;
                     }
                     line = self.next_line() => line,

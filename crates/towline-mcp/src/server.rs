@@ -26,6 +26,7 @@ use crate::ask::{Asking, Questions};
 use crate::conversation::{Conversation, Key};
 use crate::lines::Lines;
 use crate::progress;
+use crate::receipts::Receipts;
 use crate::render::{self, Block, Question};
 use crate::tools::{HostParameter, Selection, Tool};
 use crate::work::Work;
@@ -66,6 +67,7 @@ pub struct Server<W> {
     listed: Arc<Vec<rmcp::model::Tool>>,
     places: Arc<Semaphore>,
     questions: Questions,
+    receipts: Receipts,
     closing: CancellationToken,
 }
 
@@ -84,6 +86,7 @@ impl<W: Work> Server<W> {
             listed: Arc::new(listed),
             places: Arc::new(Semaphore::new(limits::CALLS_IN_WORK)),
             questions: Questions::default(),
+            receipts: Receipts::default(),
             closing: CancellationToken::new(),
         }
     }
@@ -122,6 +125,7 @@ impl<W: Work> Server<W> {
             progress: teller,
             ask: None,
             reader: Reader::Agent,
+            told: self.receipts.expect(context.id.clone()),
         };
         (surroundings, key, reporter)
     }
@@ -237,7 +241,7 @@ where
 {
     let (work, places) = (server.work.clone(), server.places.clone());
     let (closing, end) = (server.closing.clone(), CancellationToken::new());
-    let (transport, writer) = Lines::new(read, write, closing.clone());
+    let (transport, writer) = Lines::new(read, write, server.receipts.clone(), closing.clone());
     let service = tokio::spawn({
         let end = end.clone();
         async move {

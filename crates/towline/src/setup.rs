@@ -213,6 +213,7 @@ pub(crate) fn context_of(own_session: SessionName) -> Context {
         progress: None,
         ask: Some(crate::asking::at_the_terminal()),
         reader: Reader::Person,
+        told: towline_engine::told_at_once(),
     }
 }
 

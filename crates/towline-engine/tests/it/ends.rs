@@ -2,10 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use tokio_util::sync::CancellationToken;
 use towline_base::{Code, Handle};
 use towline_engine::action::{Bash, JobOutput, JobStop, OnTimeout, Place, Stderr, Stream, WaitFor};
 use towline_engine::answer::{OutputSlice, State, Stopped};
-use towline_engine::{Action, Body};
+use towline_engine::{Action, Body, Context};
 use towline_testkit::eventually;
 
 use crate::rig::{Rig, bash, context, execution};
@@ -208,4 +209,27 @@ async fn closing_towline_ends_no_command_and_the_next_one_tells_of_it() {
     let id = note.split_whitespace().find_map(|word| Handle::parse(word).ok()).expect("a handle in the note");
     let slice = read(&rig, JobOutput { wait: Some(Duration::from_secs(20)), ..look(&id) }).await;
     assert_eq!((slice.state, slice.bytes.as_slice()), (State::Exited(3), &b"done\n"[..]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outcome_is_unread_until_its_answer_was_written_out() {
+    let rig = Rig::start();
+    let surroundings = Context { told: CancellationToken::new(), ..context() };
+    let told = surroundings.told.clone();
+    let answer = rig.engine.perform(Rig::call(Action::Bash(bash("echo on its way"))), surroundings).await.expect("an answer");
+    let id = execution(&answer).id.clone();
+    let listed = async || {
+        let Body::Jobs(jobs) = rig.perform(Action::Jobs).await.expect("a list").body else { panic!("no list") };
+        jobs.iter().any(|job| job.id == id)
+    };
+    // Each of these calls tells the host of what was read before it.
+    for _ in 0..3 {
+        rig.run("true").await;
+    }
+    assert!(listed().await, "nobody has read it yet");
+    told.cancel();
+    let end = std::time::Instant::now() + Duration::from_secs(30);
+    while listed().await {
+        assert!(std::time::Instant::now() < end, "it was read");
+    }
 }

@@ -23,6 +23,7 @@ pub(crate) fn context() -> Context {
         progress: None,
         ask: None,
         reader: towline_engine::Reader::Agent,
+        told: towline_engine::told_at_once(),
     }
 }
 

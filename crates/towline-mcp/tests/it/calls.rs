@@ -243,3 +243,18 @@ async fn connect_says_when_the_session_will_not_be_found_again() {
     let (_, text) = client.call(3, "Connect", json!({"host": "h", "session": "mine"})).await;
     assert!(!text.contains("[note] "), "{text}");
 }
+
+#[tokio::test]
+async fn an_answer_is_told_when_it_was_written_and_not_when_the_client_cancelled_it() {
+    let work = Scripted::default();
+    let mut client = started(&work).await;
+    client.bash(2, "wait").await;
+    work.until("begin wait").await;
+    client.send(json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 2}})).await;
+    work.until("cancelled").await;
+    client.bash(3, "hi").await;
+    client.answer(&json!(3)).await;
+    let told = work.told.lock().unwrap().clone();
+    tokio::time::timeout(DEADLINE, told[1].cancelled()).await.expect("it was written");
+    assert!(!told[0].is_cancelled(), "nobody was told of it");
+}

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, DuplexStream, ReadHalf, WriteHalf};
 use tokio::sync::{Notify, Semaphore, oneshot};
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 use towline_base::{Code, Failure, Handle, HostAlias};
 use towline_engine::answer::{Body, Excerpt, Execution, State};
 use towline_engine::{Action, Answer, Ask, Call, Context, Progress};
@@ -24,6 +25,8 @@ pub(crate) struct Scripted {
     pub(crate) happened: Arc<Notify>,
     pub(crate) in_work: Arc<Mutex<(usize, usize)>>,
     pub(crate) gate: Option<Arc<Semaphore>>,
+    /// Of each call, whether its answer was written out.
+    pub(crate) told: Arc<Mutex<Vec<CancellationToken>>>,
 }
 
 impl Scripted {
@@ -108,6 +111,7 @@ pub(crate) fn done(output: &str, state: State) -> Answer {
 impl Work for Scripted {
     #[expect(clippy::wildcard_enum_match_arm, reason = "only commands are scripted")]
     async fn perform(&self, call: Call, context: Context) -> Result<Answer, Failure> {
+        self.told.lock().unwrap().push(context.told.clone());
         self.seen.lock().unwrap().push((call.clone(), context.own_session.to_string(), context.client.clone()));
         match &call.action {
             Action::Bash(bash) => self.bash(&bash.command, &context).await,

@@ -92,6 +92,7 @@ fn context() -> Context {
         progress: None,
         ask: None,
         reader: Reader::Agent,
+        told: towline_engine::told_at_once(),
     }
 }
 
