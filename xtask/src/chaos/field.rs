@@ -183,6 +183,13 @@ impl Field {
         std::fs::read_dir(version).ok()?.flatten().next().map(|entry| entry.path())
     }
 
+    /// Copies the host's home directory, with all that towline keeps there, into a directory of its own.
+    pub(super) fn copy_home(&self, into: &Path) -> Outcome<()> {
+        std::fs::create_dir_all(into)?;
+        let to = into.join(format!("host-{}", self.number));
+        run::run(run::command("cp").arg("-a").arg(self.lab.host_home()).arg(to))
+    }
+
     /// The masters among the client's processes.
     pub(super) fn masters(&self) -> Vec<process::Process> {
         self.lab.kit.client_processes().into_iter().filter(|process| process.command.contains("[mux]")).collect()

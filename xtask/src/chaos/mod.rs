@@ -13,6 +13,7 @@ mod story;
 mod words;
 mod work;
 
+use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -42,12 +43,15 @@ pub(crate) struct Options {
     /// Commands that are called side by side over each towline; a host has two towlines.
     #[arg(long, default_value_t = 3)]
     side_by_side: usize,
+    /// Where the hosts' homes are copied to if something was found wrong.
+    #[arg(long)]
+    keep: Option<PathBuf>,
 }
 
 impl Options {
     /// What runs where there is time: another plan each time.
     pub(crate) fn long() -> Self {
-        Self { seed: None, minutes: 30.0, faults: None, hosts: 6, side_by_side: 2 }
+        Self { seed: None, minutes: 30.0, faults: None, hosts: 6, side_by_side: 2, keep: None }
     }
 }
 
@@ -57,7 +61,10 @@ pub(crate) fn run(options: &Options) -> Outcome<String> {
     if !ready.note.is_empty() {
         println!("{}", ready.note);
     }
-    let binary = binary::build(Profile::Debug)?;
+    // A copy: whoever builds beside a long run does not change what is tried.
+    let place = tempfile::Builder::new().prefix("tl-").tempdir()?;
+    let binary = place.path().join("towline");
+    std::fs::copy(binary::build(Profile::Debug)?, &binary)?;
     let seed = options.seed.unwrap_or_else(fresh_seed);
     println!("seed {seed}: {} hosts, {} minutes", options.hosts, options.minutes);
     let begun = Instant::now();
@@ -89,6 +96,11 @@ pub(crate) fn run(options: &Options) -> Outcome<String> {
         hands.into_iter().map(|hand| hand.join().unwrap_or_default()).collect()
     });
     let verdict = story::tell(&fields, &left, begun.elapsed());
+    if let (Err(_), Some(keep)) = (&verdict, &options.keep) {
+        for field in &fields {
+            field.copy_home(keep)?;
+        }
+    }
     verdict.map_err(|Trouble(text)| {
         Trouble(format!(
             "{text}\nThe same plan again: cargo xtask chaos --seed {seed} --minutes {} --hosts {}",

@@ -85,7 +85,10 @@ pub(super) fn leave(field: &Field) -> Vec<String> {
     }
     let host = || field.lab.kit.sshd.session_processes();
     eventually(GONE, || host().is_empty());
-    left.extend(host().iter().map(|process| format!("on the host: process {} of {}: {}", process.pid, process.parent, process.command)));
+    left.extend(host().iter().map(|process| {
+        let files = open_files(process.pid);
+        format!("on the host: process {} of {}: {}: {files}", process.pid, process.parent, process.command)
+    }));
     let masters = || field.masters();
     eventually(GONE, || masters().is_empty());
     left.extend(
@@ -96,7 +99,7 @@ pub(super) fn leave(field: &Field) -> Vec<String> {
     left.extend(sessions().iter().filter(|name| !orphaned(name)).map(|name| format!("on the host: the directory of session {name}")));
     if let Some(root) = field.root() {
         left.extend(names(&root.join("a")).iter().map(|name| format!("on the host: what was given to {name}")));
-        let known = ["a", "index", "k", "l", "o", "s", "w", "x"];
+        let known = ["a", "id", "index", "k", "l", "o", "s", "w", "x"];
         let strange = names(&root).into_iter().filter(|name| !known.contains(&name.as_str()) && !name.starts_with("p-"));
         left.extend(strange.map(|name| format!("on the host: {name}")));
     }
@@ -107,6 +110,14 @@ pub(super) fn leave(field: &Field) -> Vec<String> {
     };
     left.extend(sockets.iter().filter(|name| !killed(name)).map(|name| format!("on the client: socket {name}")));
     left
+}
+
+/// What a process has open, by which it can be told what it waits for.
+fn open_files(pid: u32) -> String {
+    let entries = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    let target = |path: &Path| std::fs::read_link(path).map(|to| to.to_string_lossy().into_owned()).unwrap_or_default();
+    let files = entries.map(|entry| format!("{} -> {}", entry.file_name().to_string_lossy(), target(&entry.path())));
+    files.collect::<Vec<_>>().join(", ")
 }
 
 fn names(dir: &Path) -> Vec<String> {
