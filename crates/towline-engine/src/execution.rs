@@ -293,6 +293,11 @@ fn started(handle: &Handle, slice: &Slice) -> Result<Answer, Failure> {
 }
 
 fn unknown(handle: &Handle, trouble: Option<Trouble>) -> Answer {
+    let note = if trouble.as_ref().is_some_and(|trouble| trouble.code == Code::HostState) {
+        "it was sent to the host and not sent a second time; its record is gone, so whether it ran to its end, what it printed and its exit status cannot be told any more. Look at what it was to change before running it again."
+    } else {
+        "if the command reached the host it goes on there, and its output and exit status are kept; it was not sent a second time. JobOutput with this id collects them once the link is back."
+    };
     let why = trouble.map_or_else(|| "the link to the host gives no answer".to_owned(), |trouble| trouble.text);
     let body = Execution {
         id: handle.clone(),
@@ -303,9 +308,7 @@ fn unknown(handle: &Handle, trouble: Option<Trouble>) -> Answer {
         stderr: None,
         moved_to_background: None,
     };
-    let notes = vec![
-        "if the command reached the host it goes on there, and its output and exit status are kept; it was not sent a second time. JobOutput with this id collects them once the link is back.".to_owned(),
-    ];
+    let notes = vec![note.to_owned()];
     Answer { body: Body::Execution(body), notes }
 }
 

@@ -184,6 +184,8 @@ pub fn parse_slice(body: &[u8]) -> Option<Slice> {
 pub struct Hello {
     /// The state directory.
     pub root: String,
+    /// What tells this state directory from one that was removed, and from another host's; empty if the host could not write it down.
+    pub state: String,
     /// The boot's identity.
     pub boot: String,
     /// The host's own name and identity.
@@ -203,6 +205,7 @@ pub fn parse_hello(payload: &[u8]) -> Hello {
     let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('=')).unwrap_or_default().to_owned();
     Hello {
         root: field("root"),
+        state: field("state"),
         boot: field("boot"),
         node: field("node"),
         lane_shell: field("lane"),

@@ -255,6 +255,11 @@ impl Line {
 
     /// Sends a call before the lane has said that it came up, if it may be sent again should it not come up.
     fn send_early(&mut self, call: CallId, now: Duration, effects: &mut Vec<Effect>) {
+        // A command that was sent before goes again only to a host that has said that it keeps the same records; and what was asked after it
+        // does not overtake it.
+        if self.calls.values().any(|waiting| self.was_sent_before(waiting)) {
+            return;
+        }
         if self.calls.get(&call).is_some_and(|waiting| again(&waiting.request) != Again::Never) {
             self.telling.clear();
             self.send(call, now, effects);
@@ -264,7 +269,10 @@ impl Line {
     fn on_up(&mut self, now: Duration, hello: Hello, effects: &mut Vec<Effect>) {
         self.state = State::Up { heard: now, asked: None };
         self.telling.clear();
-        self.hello = Some(hello);
+        let before = self.hello.replace(hello);
+        if before.is_some_and(|before| self.hello.as_ref().is_some_and(|now| keeps_other_records(&before, now))) {
+            self.give_up_what_was_sent(effects);
+        }
         self.failures = 0;
         self.down_since = None;
         self.trouble = None;
@@ -272,6 +280,21 @@ impl Line {
         for call in self.calls.iter().filter_map(unsent).collect::<Vec<_>>() {
             self.send(call, now, effects);
         }
+    }
+
+    /// The records that the executions were begun with are gone: the host would begin them again. What became of them is not known.
+    fn give_up_what_was_sent(&mut self, effects: &mut Vec<Effect>) {
+        let calls: Vec<CallId> = self.calls.iter().filter(|(_, waiting)| self.was_sent_before(waiting)).map(|(call, _)| *call).collect();
+        for call in calls {
+            let text = "the host's records are not those of before: they were removed, or the name leads to another host now".to_owned();
+            let trouble = Some(Trouble { code: Code::HostState, text, hint: None });
+            self.finish(call, Finish::Unknown { trouble, down_since: self.down_since }, effects);
+        }
+    }
+
+    /// Whether it waits for an execution that was sent over an older lane.
+    fn was_sent_before(&self, waiting: &Waiting) -> bool {
+        waiting.sent.is_some_and(|sent| sent != self.epoch) && awaited(&waiting.request).is_some()
     }
 
     fn on_down(&mut self, now: Duration, trouble: Trouble, effects: &mut Vec<Effect>) {
@@ -406,7 +429,7 @@ impl Line {
 
     /// The calls that wait for this execution's outcome and did not miss the beginning of what is told.
     fn calls_for(&self, key: &str) -> Vec<CallId> {
-        let waits = |waiting: &Waiting| !waiting.came_late && waiting.sent.is_some() && awaited(&waiting.request) == Some(key);
+        let waits = |waiting: &Waiting| !waiting.came_late && waiting.sent == Some(self.epoch) && awaited(&waiting.request) == Some(key);
         self.calls.iter().filter(|(_, waiting)| waits(waiting)).map(|(call, _)| *call).collect()
     }
 
@@ -539,6 +562,11 @@ fn awaited(request: &Request) -> Option<&str> {
         | Request::Bound(_)
         | Request::Clean(_) => None,
     }
+}
+
+/// Whether two lanes speak of different records.
+fn keeps_other_records(before: &Hello, now: &Hello) -> bool {
+    !before.state.is_empty() && !now.state.is_empty() && before.state != now.state
 }
 
 /// A look at an execution's record, without waiting.

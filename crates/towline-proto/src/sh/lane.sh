@@ -10,7 +10,7 @@
 #           g how an attached execution stands.
 # fd 7: what sessions tell this lane. fd 8: the lock.
 #
-# State, all private: x/ records of executions, index their list, a/ what they were given, o/ their output, w/ lanes that
+# State, all private: id who they are, x/ records of executions, index their list, a/ what they were given, o/ their output, w/ lanes that
 # attached to them, s/ sessions, l/ lanes, k/ locks of the file tools, p-* these
 # programs.
 
@@ -40,6 +40,7 @@ tl_lane_main() {
   tl_sender </dev/null &
   tl_now
   tl_frame h 0 "root=$TL_ROOT
+state=$TL_STATE
 boot=$TL_BOOT
 node=$TL_NODE
 clock=$tl_v
@@ -74,6 +75,7 @@ tl_place() {
     TL_ROOT=''
   done
   if [ -z "$TL_ROOT" ]; then tl_v='no private place for state' && return 1; fi
+  tl_identify
   # shellcheck disable=SC2154 # p, s and k come from the one line that started this program
   TL_PROGRAM=$TL_ROOT/p-$k
   if [ ! -e "$TL_PROGRAM.shell" ]; then
@@ -84,6 +86,20 @@ tl_place() {
       tl_v="state not writable: $TL_ROOT" && return 1
     }
   fi
+}
+# tl_identify: sets TL_STATE to what tells this directory from one that was here before, or on another host: the first whole line of
+# its file. Empty if it cannot be written down.
+tl_identify() {
+  TL_STATE=''
+  if [ ! -s "$TL_ROOT/id" ]; then
+    tl_own_pid
+    tl_rest=$tl_v
+    tl_now
+    tl_append "$TL_ROOT/id" "$TL_NODE.$TL_BOOT.$tl_rest.$tl_v ." 2>/dev/null
+  fi
+  while IFS=' ' read -r tl_v tl_rest; do
+    if [ "$tl_rest" = . ]; then TL_STATE=$tl_v && break; fi
+  done <"$TL_ROOT/id"
 }
 # w is made last: where it is, all are. The highest directory that was not there before is noted, so that it can go again.
 tl_make_dirs() {
@@ -191,6 +207,8 @@ tl_serve() {
     if [ "$tl_bytes" -gt 0 ]; then tl_take_payload "$tl_bytes" || return 0; fi
     case $tl_op in
       ping)
+        # Where all of this was removed, no outcome comes here any more: the next lane says so by its hello.
+        if [ ! -d "$TL_TMP" ]; then return 0; fi
         tl_frame r "$TL_REQ" 0
         tl_look_after &
         ;;

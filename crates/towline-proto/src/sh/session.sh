@@ -35,7 +35,8 @@ tl_start_shell() {
     tl_rc=$? tl_by=''
     if [ -s "$tl_d/z.$tl_gen" ]; then tl_by=signal; fi
     if ! tl_alive "$tl_pid" "$tl_birth_of_me"; then tl_testify "$tl_rc" "$tl_by"; fi
-    tl_say "$tl_in" "z $tl_gen $tl_rc $tl_by"
+    # Where the whole state was removed, the supervisor waits for words that nobody can send any more.
+    if ! tl_say "$tl_in" "z $tl_gen $tl_rc $tl_by" && [ ! -d "$tl_d" ] && tl_alive "$tl_pid" "$tl_birth_of_me"; then kill -s TERM "$tl_pid"; fi
     if [ -n "$TL_FAST" ]; then tl_stand_by "$tl_rc" "$tl_by"; fi
     # All that a copy had goes with it.
     if [ "$tl_once" = - ]; then rm -f "$tl_d/c.$tl_gen" "$tl_d/z.$tl_gen"; fi

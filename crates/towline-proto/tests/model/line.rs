@@ -364,3 +364,22 @@ fn a_deadline_is_kept_whatever_the_lane_does() {
         ],
     );
 }
+
+#[test]
+fn a_command_is_not_sent_again_to_a_host_with_other_records() {
+    let with = |epoch, state: &str| Event::Up(epoch, Hello { state: state.to_owned(), ..Hello::default() });
+    for (state, answer) in [("a", &["send 3 run"][..]), ("", &["send 3 run"]), ("b", &["finish 1 unknown"])] {
+        check(
+            state,
+            &[
+                (0, Some(call(1, run(), 60)), &["open 1"]),
+                (1, Some(with(1, "a")), &["send 1 run"]),
+                (2, Some(down(1, Code::LinkLost)), &["close 1"]),
+                (200, None, &["open 3"]),
+                // Greeted is not enough: only the hello says whose records these are.
+                (201, Some(Event::Greeted(3)), &[]),
+                (202, Some(with(3, state)), answer),
+            ],
+        );
+    }
+}
