@@ -70,7 +70,7 @@ pub(super) fn leave(field: &Field) -> Vec<String> {
     let sessions = || field.root().map(|root| names(&root.join("s"))).unwrap_or_default();
     // Copies end by themselves when their command does.
     eventually(GONE, || sessions().iter().all(|name| !name.starts_with('@')));
-    for session in sessions().into_iter().filter(|name| !name.starts_with('@')) {
+    for session in sessions().into_iter().filter(|name| !name.starts_with(['@', '.'])) {
         let reply = field.towlines[0].call("Disconnect", &json!({"host": HOST, "session": session, "end": true})).reply(OUTCOME);
         if !matches!(&reply, Reply::Answer(text, false) if text.contains("was ended") || text.contains("was not there")) {
             left.push(format!("session {session} does not end: {reply:?}"));
@@ -96,7 +96,17 @@ pub(super) fn leave(field: &Field) -> Vec<String> {
     );
     // A copy whose own supervisor was killed is swept away with what is old.
     let orphaned = |name: &&String| name.starts_with('@') && lock(&field.faults).iter().any(|(_, _, what)| what.contains(name.as_str()));
-    left.extend(sessions().iter().filter(|name| !orphaned(name)).map(|name| format!("on the host: the directory of session {name}")));
+    // So is one that was being removed, `.PID.START`, when whoever removed it was killed.
+    let half_gone = |name: &&String| {
+        let pid = name.strip_prefix('.').and_then(|name| name.split('.').next()).map(|pid| format!(" {pid} of "));
+        pid.is_some_and(|pid| lock(&field.faults).iter().any(|(_, _, what)| what.contains(&pid)))
+    };
+    left.extend(
+        sessions()
+            .iter()
+            .filter(|name| !orphaned(name) && !half_gone(name))
+            .map(|name| format!("on the host: the directory of session {name}")),
+    );
     if let Some(root) = field.root() {
         left.extend(names(&root.join("a")).iter().map(|name| format!("on the host: what was given to {name}")));
         let known = ["a", "id", "index", "k", "l", "o", "s", "w", "x"];
