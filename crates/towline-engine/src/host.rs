@@ -286,6 +286,7 @@ pub(crate) async fn connect(host: &Host, session: &SessionName, connect: &Connec
             }
         }
     }
+    notes.extend(logout_note(&facts));
     if connect.agent == AgentForwarding::On {
         notes.push(agent_note(&facts));
     }
@@ -296,6 +297,14 @@ pub(crate) async fn connect(host: &Host, session: &SessionName, connect: &Connec
     let text =
         describe(&Found { host, session, was, cwd: &cwd, facts: &facts, took, trip, hello: &hello, label: connect.label.as_deref() });
     Ok(Answer { body: Body::Text(text), notes })
+}
+
+/// What is to be known before the first command on a host that ends what its users leave running.
+fn logout_note(facts: &str) -> Option<String> {
+    let ends = facts.lines().any(|line| line.trim_end() == "logout=ends");
+    ends.then(|| {
+        "this host ends a user's processes when the last connection closes (KillUserProcesses in logind.conf): a command and the session's shell then end with the link. `loginctl enable-linger`, where the account may, lets them go on.".to_owned()
+    })
 }
 
 /// How the forwarded agent stands, as the host sees it.
@@ -404,4 +413,16 @@ async fn go_to(line: &LineDriver, session: &SessionName, path: &str, context: &C
     let answer = execution::bash(line, session, bash.into(), context, &Witness::none()).await?;
     let Body::Execution(execution) = answer.body else { return Ok(None) };
     Ok(if execution.state == State::Exited(0) { execution.cwd } else { None })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_that_ends_what_goes_on_is_told_of() {
+        let note = logout_note("user=me\nlogout=ends\nhas rg=\n").unwrap_or_default();
+        assert!(note.starts_with("this host ends a user's processes when the last connection closes"), "{note}");
+        assert_eq!(logout_note("user=me\nhome=/logout=ends\n"), None);
+    }
 }

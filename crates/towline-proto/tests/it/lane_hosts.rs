@@ -154,9 +154,41 @@ fn output(handle: &Handle) -> Request {
     })
 }
 
+/// Whether a host ends at logout what its user left running is read from its own files, the later one of two counts.
+fn a_logout_ends_all(own: &'static str) {
+    let rows = [
+        ("KillUserProcesses=no", "", false),
+        ("#KillUserProcesses=yes", "", false),
+        ("KillUserProcesses=yes", "", false),
+        ("KillUserProcesses=yes\nKillExcludeUsers=", "", true),
+        (" KillUserProcesses = yes\nKillExcludeUsers=other", "", true),
+        ("KillUserProcesses=yes\nKillExcludeUsers=\nKillOnlyUsers=other", "", false),
+        ("KillUserProcesses=yes\nKillExcludeUsers=\nKillOnlyUsers=other root", "", true),
+        ("KillUserProcesses=yes\nKillExcludeUsers=", "KillUserProcesses=no", false),
+    ];
+    for (first, later, ends) in rows {
+        let set = format!(
+            "mount -t tmpfs none /run && mount -t tmpfs none /etc/systemd && mkdir -p /run/systemd/system /etc/systemd/logind.conf.d || exit 1
+             printf '{first}\\n' >/etc/systemd/logind.conf; printf '{later}\\n' >/etc/systemd/logind.conf.d/z.conf; exec \"$@\""
+        );
+        // In a namespace of its own the user is root, whom logind spares unless it is told otherwise.
+        let host = Host::new(own, "bash").under(&["unshare", "-rm", "sh", "-c", &set, "sh"]);
+        let mut line = host.open();
+        let (_, facts) = line.call(&Request::Facts);
+        assert_eq!(facts.lines().any(|fact| fact == "logout=ends"), ends, "{first:?} {later:?}: {facts}");
+        line.close(&[]);
+        host.quiet();
+    }
+}
+
 macro_rules! under {
     ($($name:ident: $own:literal;)*) => {$(
         mod $name {
+            #[test]
+            fn what_a_logout_ends_is_known_before() {
+                super::a_logout_ends_all($own);
+            }
+
             #[test]
             fn a_time_limit_on_reads_ends_no_session() {
                 super::reads_have_a_time_limit($own);
