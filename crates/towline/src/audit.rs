@@ -6,7 +6,7 @@ use towline_base::{Code, Failure, clock, env, visible};
 use towline_engine::audit::{self, Entry, Filter};
 
 use crate::cli::{Audit, AuditCommand, Common, FOUND_WRONG};
-use crate::printer::Printer;
+use crate::printer::{COLUMNS, Printer, fold, say};
 use crate::setup;
 
 /// `towline audit`.
@@ -32,7 +32,13 @@ pub(crate) fn command(common: &Common, options: &Audit) -> Result<u8, Failure> {
             };
             let entries = audit::entries(&state, &filter, options.limit).map_err(unread)?;
             let line = if options.json { json } else { shown };
-            if entries.is_empty() { Ok(0) } else { print(&entries.iter().map(line).collect::<String>()) }
+            if entries.is_empty() {
+                let all = Filter::default();
+                let any = !audit::entries(&state, &all, 1).map_err(unread)?.is_empty();
+                say(if any { "the journal holds nothing of that kind" } else { "nothing was written down yet" });
+                return Ok(0);
+            }
+            print(&entries.iter().map(line).collect::<String>())
         }
     }
 }
@@ -64,20 +70,28 @@ fn verified(verdict: &audit::Verdict) -> String {
     text
 }
 
-/// One line for people.
+/// For people: what it was and what came of it, and on a second line what was asked for.
 fn shown(entry: &Entry) -> String {
     let begin = &entry.begin;
     let what = ["command", "file_path", "pattern", "path", "id", "paths", "files"].iter().find_map(|key| begin.arguments.get(*key));
     let what = what.map_or_else(String::new, |what| what.as_str().map_or_else(|| what.to_string(), str::to_owned));
-    let what: String = what.lines().next().unwrap_or_default().chars().take(100).collect();
     let came = match (&entry.end, begin.decision.as_str()) {
         (_, "refused") => format!("refused ({})", begin.rule),
         (Some(end), decision) => format!("{}{}, {} ms", if decision == "confirmed" { "confirmed, " } else { "" }, end.outcome, end.took),
         (None, _) => "no outcome was written".to_owned(),
     };
     let came = came.replace('\n', " ");
-    let host = if begin.host.is_empty() { "-" } else { &begin.host };
-    format!("{} {} {host} {} {} {what} \u{2192} {came} [{}]\n", entry.n, time(entry.at), begin.session, begin.tool, begin.client)
+    let place = if begin.host.is_empty() { String::new() } else { format!(" on {}/{}", begin.host, begin.session) };
+    let head = format!("{} {} {}{place}: {came} [{}]", entry.n, time(entry.at), begin.tool, begin.client);
+    // Made visible first: what is written out is longer.
+    let text = fold(&visible::to_text(head.as_bytes()).0, COLUMNS);
+    let what = visible::to_text(what.lines().next().unwrap_or_default().as_bytes()).0;
+    if what.is_empty() { text } else { format!("{text}    {}\n", cut(&what, COLUMNS - 4)) }
+}
+
+/// A text of at most so many characters; that it was cut is seen.
+fn cut(text: &str, most: usize) -> String {
+    if text.chars().count() <= most { text.to_owned() } else { text.chars().take(most - 1).chain(['…']).collect() }
 }
 
 fn json(entry: &Entry) -> String {
@@ -103,6 +117,11 @@ fn time(at: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_text_is_cut_where_it_is_too_long_and_that_is_seen() {
+        assert_eq!((cut("abc", 3).as_str(), cut("abcd", 3).as_str(), cut("äöüß", 3).as_str()), ("abc", "ab…", "äö…"));
+    }
 
     #[test]
     fn times_are_shown_as_people_write_them() {

@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 use towline_base::{Code, Failure, visible};
 
 /// Columns of a message on stderr.
-const COLUMNS: usize = 80;
+pub(crate) const COLUMNS: usize = 80;
 
 /// Where output goes.
 #[derive(Clone, Debug)]
@@ -134,7 +134,7 @@ pub(crate) fn log(bytes: &[u8]) -> io::Result<()> {
 }
 
 /// Folds lines at blanks; lines after the first are set in.
-fn fold(text: &str, columns: usize) -> String {
+pub(crate) fn fold(text: &str, columns: usize) -> String {
     let mut out = String::new();
     for (number, line) in text.split('\n').enumerate() {
         let mut width = 0;

@@ -72,7 +72,7 @@ fn two_that_write_at_once_keep_one_chain_and_lose_nothing() {
     let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
     for who in 0..2 {
         for n in 0..6 {
-            assert_eq!(listed.matches(&format!("echo {who} {n} ")).count(), 1, "{listed}");
+            assert_eq!(listed.matches(&format!("    echo {who} {n}\n")).count(), 1, "{listed}");
         }
     }
 }
