@@ -417,6 +417,8 @@ pub struct Connect {
     pub jump: Option<HostAlias>,
     /// Whether the user's agent can be used from there.
     pub agent: AgentForwarding,
+    /// Keys that are loaded into the user's agent before, by the names that the settings give them.
+    pub add_keys: Vec<String>,
     /// A password in so many words; taken only where the person has allowed it.
     pub password: Option<Secret>,
 }

@@ -82,8 +82,9 @@ impl<'a> Facts<'a> {
 
     /// How to reach a host is no matter of rights there: what is done there is asked about by its name.
     fn of_connect(&mut self, connect: &Connect) {
-        let Connect { cwd: _, label: _, user: _, port: _, identity_file: _, jump: _, agent, password } = connect;
-        self.wants.extend((*agent == AgentForwarding::On).then_some(Want::ForwardAgent));
+        let Connect { cwd: _, label: _, user: _, port: _, identity_file: _, jump: _, agent, add_keys, password } = connect;
+        let agent_is_used = *agent == AgentForwarding::On || !add_keys.is_empty();
+        self.wants.extend(agent_is_used.then_some(Want::ForwardAgent));
         self.wants.extend(password.as_ref().map(|_| Want::Password));
     }
 

@@ -13,7 +13,8 @@ use towline_base::{Code, Failure, HostAlias, Secret, SessionName};
 use towline_proto::Request;
 use towline_proto::recovery::Timing;
 use towline_transport::{
-    Access, AgentForwarding, ConnectOptions, Destination, LiteralPasswords, LocalTransport, SshSettings, SshTransport, Transport, Trusted,
+    Access, AgentForwarding, ConnectOptions, Destination, HostAccess, LiteralPasswords, LocalTransport, SshSettings, SshTransport,
+    Transport, Trusted,
 };
 
 use crate::action::{Clean, Connect, Disconnect};
@@ -147,6 +148,26 @@ impl Hosts {
             Trusted::Added(fingerprints) => format!("ssh knows the host key of {} from now on: {}.", alias.base(), fingerprints.join(" ")),
         };
         Ok(Answer { body: Body::Text(text), notes: Vec::new() })
+    }
+
+    /// Loads keys into the user's agent, by the names that the settings give them for this host; tells what ssh-add said of each.
+    pub(crate) async fn add_keys(&self, alias: &HostAlias, names: &[String]) -> Result<Vec<String>, Failure> {
+        if names.is_empty() {
+            return Ok(Vec::new());
+        }
+        let access = self.book.plan(&alias.base())?.access;
+        let Transport::Ssh(ssh) = &self.transport else { return Err(no_ssh()) };
+        let mut files = Vec::new();
+        for name in names {
+            files.push((name, access.agent_keys.get(name).ok_or_else(|| no_such_key(name, alias, &access))?));
+        }
+        let mut notes = Vec::new();
+        for (name, file) in files {
+            let added = ssh.add_key(file, &access).await?;
+            let ended = added.code.map_or_else(|| "it did not end by itself".to_owned(), |code| format!("exit {code}"));
+            notes.push(format!("ssh-add of the key {name}: {ended}. {}", added.words).trim_end().to_owned());
+        }
+        Ok(notes)
     }
 
     /// The host of this name with options, which is another one with a name of its own; and that name.
@@ -318,6 +339,26 @@ fn link_event(host: &HostAlias, news: &News) -> Event {
     Event { text, ..Event::new(Kind::Link, host.as_str()) }
 }
 
+fn no_such_key(name: &str, alias: &HostAlias, access: &HostAccess) -> Failure {
+    let known: Vec<&str> = access.agent_keys.keys().map(String::as_str).collect();
+    let known = if known.is_empty() { "it names none".to_owned() } else { format!("it names {}", known.join(", ")) };
+    let text = format!("add_keys: {name:?} is no key that the configuration names for {}; {known}. Nothing was loaded.", alias.base());
+    Failure::new(Code::BadInput, text).hint("Ask the user to run `ssh-add` in a terminal, or to name the key under `agent_keys`.")
+}
+
+/// Tells what a name such as `prod+1` was, where ssh knows no host of that name.
+pub(crate) fn of_an_earlier_towline(host: Option<&HostAlias>, failure: Failure) -> Failure {
+    let base = host.map(HostAlias::base);
+    let numbered = base.as_ref().and_then(|name| name.as_str().rsplit_once('+')).filter(|(_, number)| number.parse::<u32>().is_ok());
+    match (numbered, failure.code) {
+        (Some((name, _)), Code::Resolve) => failure.hint(format!(
+            "A name with + and a number is what Connect returned for {name} with options of its own; this towline has made no such \
+             connection. Call Connect for {name} with the same options again: sessions and executions are found there."
+        )),
+        (Some(_) | None, _) => failure,
+    }
+}
+
 fn no_ssh() -> Failure {
     Failure::new(Code::Local, "hosts are not reached by ssh here")
 }
@@ -358,6 +399,23 @@ fn aliases_in(text: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_that_an_earlier_towline_gave_is_told_apart_from_one_that_does_not_exist() {
+        let hint = |name: &str, code: Code| {
+            let host = HostAlias::parse(name).expect("a name");
+            of_an_earlier_towline(Some(&host), Failure::new(code, "x").hint("plain")).hint.unwrap_or_default()
+        };
+        for (name, code, expected) in [
+            ("prod+1", Code::Resolve, "Call Connect for prod with the same options again"),
+            ("me@prod:22+12+root", Code::Resolve, "Call Connect for me@prod:22 with"),
+            ("prod+1", Code::Refused, "plain"),
+            ("prod", Code::Resolve, "plain"),
+            ("prod+x", Code::Resolve, "plain"),
+        ] {
+            assert!(hint(name, code).contains(expected), "{name}: {}", hint(name, code));
+        }
+    }
 
     #[test]
     fn aliases_are_the_names_without_patterns() {

@@ -92,13 +92,14 @@ impl Engine {
     #[must_use]
     pub fn with_timing(settings: Settings, timing: Timing) -> Self {
         let events = Events::new(&settings.state_dir, settings.on_event.clone(), settings.access.wallet.redactor().clone());
+        let redactor = settings.access.wallet.redactor().clone();
         let inner = Inner {
             rules: settings.rules.clone(),
             files: Files::new(&settings.state_dir),
-            terminals: Terminals::new(&settings.state_dir, settings.tmux.as_deref(), settings.recorder.clone()),
+            terminals: Terminals::new(&settings.state_dir, settings.tmux.as_deref(), settings.recorder.clone(), redactor.clone()),
             labels: Mutex::default(),
             journal: Journal::new(&settings.state_dir, settings.audit),
-            redactor: settings.access.wallet.redactor().clone(),
+            redactor,
             hosts: Hosts::new(settings, timing, events.clone()),
             events,
         };
@@ -118,7 +119,10 @@ impl Engine {
         witness.begin(&summary::of_action(&call.action), description.as_deref());
         let begun = tokio::time::Instant::now();
         let reader = context.reader;
-        let done = clean::done(&self.0.redactor, reader, self.0.through_the_door(call, &session, &context, &witness).await);
+        let host = call.host.clone();
+        let done = self.0.through_the_door(call, &session, &context, &witness).await;
+        let done = done.map_err(|failure| hosts::of_an_earlier_towline(host.as_ref(), failure));
+        let done = clean::done(&self.0.redactor, reader, done);
         witness.end(&summary::of_answer(done.as_ref()), begun.elapsed(), done.as_ref());
         done
     }
@@ -207,7 +211,9 @@ impl Inner {
             | Action::Clean(_)
             | Action::Disconnect(_) => {}
         }
+        let mut notes = Vec::new();
         let (alias, host) = if let Action::Connect(connect) = &call.action {
+            notes = self.hosts.add_keys(&alias, &connect.add_keys).await?;
             self.hosts.with_options(&alias, connect)?
         } else {
             (alias.clone(), self.hosts.get(&alias)?)
@@ -225,6 +231,7 @@ impl Inner {
         let named = call.session.as_ref();
         let scope = Scope { host: &alias, session, witness };
         let mut done = self.work(&scope, &host, named, call.action, context).await?;
+        done.notes.splice(0..0, notes);
         // An answer that itself lists or reads executions needs no note of them.
         if !matches!(done.body, Body::Jobs(_) | Body::JobOutput(_)) {
             let own = if let Body::Execution(execution) = &done.body { Some(&execution.id) } else { None };

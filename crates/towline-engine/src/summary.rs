@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use towline_base::{Failure, TerminalName};
 use towline_policy::{Effect, Offered};
+use towline_transport::AgentForwarding;
 
-use crate::action::{Action, Asks, Clean, TerminalSend};
+use crate::action::{Action, Asks, Clean, Connect, TerminalSend};
 use crate::answer::{Answer, Body, FileContent, FileFailure, FileView, How, State, Written};
 
 impl Action {
@@ -115,7 +116,7 @@ pub(crate) fn of_action(action: &Action) -> String {
         Action::List(list) => list.path.clone().unwrap_or_default(),
         Action::Glob(glob) => glob.pattern.clone(),
         Action::Grep(grep) => grep.pattern.clone(),
-        Action::Connect(connect) => connect.label.clone().unwrap_or_default(),
+        Action::Connect(connect) => of_connect(connect),
         Action::Clean(what) => match what {
             Clean::List => "list",
             Clean::Finished => "finished",
@@ -128,6 +129,24 @@ pub(crate) fn of_action(action: &Action) -> String {
         Action::TerminalRead(read) => named(read.name.as_ref(), ""),
         Action::TerminalClose(name) => named(name.as_ref(), ""),
     }
+}
+
+/// How a host is connected to: what somebody has to see who is asked whether it may be done.
+fn of_connect(connect: &Connect) -> String {
+    let Connect { cwd: _, label, user, port, identity_file, jump, agent, add_keys, password } = connect;
+    let of = |name: &str, value: Option<String>| value.map(|value| format!("{name} {value}"));
+    let keys = (!add_keys.is_empty()).then(|| add_keys.join(", "));
+    let parts = [
+        label.clone(),
+        of("user", user.clone()),
+        of("port", port.map(|port| port.to_string())),
+        of("identity_file", identity_file.clone()),
+        of("jump", jump.as_ref().map(ToString::to_string)),
+        (*agent == AgentForwarding::On).then(|| "forward_agent".to_owned()),
+        of("add_keys", keys),
+        password.as_ref().map(|_| "password".to_owned()),
+    ];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(" · ")
 }
 
 /// A terminal's name, if it was given, and what is done there.

@@ -260,6 +260,7 @@ impl IntoAction for wire::Connect {
             identity_file: self.identity_file,
             jump,
             agent: if self.forward_agent { AgentForwarding::On } else { AgentForwarding::Off },
+            add_keys: self.add_keys.unwrap_or_default(),
             password: password.transpose().map_err(|why| bad(format!("parameter \"password\": {why}")))?,
         }))
     }

@@ -247,6 +247,8 @@ pub(crate) struct Connect {
     /// Let the host use your user's ssh agent
     #[serde(default)]
     pub(crate) forward_agent: bool,
+    /// Keys for that agent, by the names in your user's settings
+    pub(crate) add_keys: Option<Vec<String>>,
     /// Work as root; use the host name that is returned
     #[serde(default)]
     #[expect(dead_code, reason = "the table takes it as a host of its own before it comes here")]

@@ -43,6 +43,8 @@ pub struct HostAccess {
     pub one_time_code: Option<SecretName>,
     /// The password that sudo asks for; [`HostAccess::password`] if there is none of its own.
     pub sudo: Option<SecretName>,
+    /// The key files that may be loaded into the user's agent, by the names that a caller may say.
+    pub agent_keys: BTreeMap<String, PathBuf>,
 }
 
 impl Access {

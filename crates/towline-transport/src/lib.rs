@@ -33,7 +33,7 @@ pub use local::LocalTransport;
 pub use program::become_command;
 pub use secrets::Wallet;
 pub use settings::SshSettings;
-pub use ssh::{Over, SshTransport, TerminalCommand, Trusted};
+pub use ssh::{Added, Over, SshTransport, TerminalCommand, Trusted};
 
 /// A way to run commands: over ssh, or on this machine with the same programs and the same pipes.
 #[derive(Clone, Debug)]

@@ -63,6 +63,8 @@ pub fn become_command(command: &str) -> io::Error {
 #[derive(Debug)]
 pub(crate) struct Said {
     pub(crate) success: bool,
+    /// Its exit code; `None` if a signal ended it.
+    pub(crate) code: Option<i32>,
     pub(crate) stdout: Vec<u8>,
     pub(crate) stderr: Vec<u8>,
 }
@@ -120,7 +122,7 @@ pub(crate) async fn run_with(start: Start<'_>, input: &[u8], deadline: Instant) 
         tokio::time::timeout_at(deadline.into(), work).await
     };
     match status {
-        Ok(Ok(status)) => Ok(Some(Said { success: status.success(), stdout, stderr })),
+        Ok(Ok(status)) => Ok(Some(Said { success: status.success(), code: status.code(), stdout, stderr })),
         Ok(Err(error)) => Err(TransportError::local(format!("waiting for \"{}\"", start.program.display()), error)),
         Err(_) => Ok(None),
     }

@@ -18,6 +18,10 @@ use crate::error::TransportError;
 const PATH_BYTES: usize = if cfg!(target_os = "linux") { 90 } else { 86 };
 /// Random hexadecimal digits in a socket's name.
 const NAME_DIGITS: usize = 12;
+/// The extension of a desk's socket, where ssh's questions come.
+pub(crate) const DESK: &str = "ask";
+/// How old a socket without a listener is before it is taken for left behind.
+const COMING_UP: Duration = Duration::from_secs(60);
 /// How long a listener may take to accept; a live one needs microseconds, a stopped one with a full queue never does.
 const ACCEPT: Duration = Duration::from_secs(1);
 
@@ -56,6 +60,30 @@ pub(crate) fn directories(runtime: Option<&Path>, state: &Path) -> Vec<PathBuf> 
     let last = PathBuf::from(format!("/tmp/towline-{}", rustix::process::geteuid().as_raw()));
     let candidates = runtime.map(|dir| dir.join("towline")).into_iter().chain([state.join("run"), last]);
     candidates.filter(|dir| dir.as_os_str().len() + "/m-".len() + NAME_DIGITS <= PATH_BYTES && is_plain(dir)).collect()
+}
+
+/// Takes away what desks of towlines that were killed left behind: sockets where nobody listens, and not the newest, whose owner may be
+/// about to listen.
+pub(crate) async fn sweep(dirs: &[PathBuf]) {
+    for dir in dirs.iter().filter(|dir| dir.is_dir() && private(dir).is_ok()) {
+        for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if path.extension().is_some_and(|extension| extension == DESK) && is_left_behind(&path).await {
+                let _ = fs::remove_file(&path);
+            }
+        }
+    }
+}
+
+async fn is_left_behind(socket: &Path) -> bool {
+    let Ok(meta) = fs::symlink_metadata(socket) else { return false };
+    let old = meta.modified().is_ok_and(|at| at.elapsed().is_ok_and(|age| age > COMING_UP));
+    if !old || !meta.file_type().is_socket() {
+        return false;
+    }
+    // One that hangs is somebody's.
+    let answer = tokio::time::timeout(ACCEPT, UnixStream::connect(socket)).await;
+    matches!(answer, Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused)
 }
 
 /// The runtime directory that the desktop would have named: `/run/user/UID`.

@@ -4,9 +4,11 @@
 //! destination is held meanwhile, so that side by side nobody logs in twice; a user's master is never ended; what is not known to
 //! work is not used twice. Leaves out: argument lists (`argv`), what ssh's words mean (`classify`), where files lie (`sockets`).
 
+mod add_key;
 mod host_key;
 mod login;
 
+pub use add_key::Added;
 pub use host_key::Trusted;
 
 use std::collections::{HashMap, HashSet};
@@ -480,10 +482,11 @@ impl SshTransport {
         Start { program: &settings.program, arguments, environment: Environment::Added(env), without, directory: None }
     }
 
-    /// What ssh gets besides this process's environment; looks for the agent the first time.
+    /// What ssh gets besides this process's environment; looks for the agent, and for what others left behind, the first time.
     async fn env(&self) -> &[(OsString, OsString)] {
         let look = || async {
             let settings = self.inner.settings.clone();
+            sockets::sweep(&sockets::directories(settings.runtime_dir.as_deref(), &settings.state_dir)).await;
             let mut env = settings.env.clone();
             let find = move || agent::find(settings.auth_socket.as_deref(), settings.runtime_dir.as_deref(), settings.home.as_deref());
             if let Ok(Some(socket)) = tokio::task::spawn_blocking(find).await {

@@ -87,7 +87,7 @@ fn of_bash(bash: &Bash, text: &dyn Fn(&str) -> Value) -> Value {
 }
 
 fn of_connect(connect: &Connect, text: &dyn Fn(&str) -> Value) -> Value {
-    let Connect { cwd, label, user, port, identity_file, jump, agent, password } = connect;
+    let Connect { cwd, label, user, port, identity_file, jump, agent, add_keys, password } = connect;
     json!({
         "cwd": cwd.as_deref().map(text),
         "label": label.as_deref().map(text),
@@ -96,6 +96,7 @@ fn of_connect(connect: &Connect, text: &dyn Fn(&str) -> Value) -> Value {
         "identity_file": identity_file.as_deref().map(text),
         "jump": jump.as_ref().map(ToString::to_string),
         "forward_agent": *agent == AgentForwarding::On,
+        "add_keys": if add_keys.is_empty() { Value::Null } else { add_keys.iter().map(|name| text(name)).collect() },
         // That there was one, and nothing of it: not even its length.
         "password": password.is_some(),
     })

@@ -24,6 +24,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
+use towline_base::redact::Redactor;
 use towline_base::{Code, Failure, HostAlias, Secret, TerminalName, limits};
 use towline_transport::tmux::{Colours, Look, Pane, Size, Tmux, TmuxSettings, Typing};
 
@@ -57,6 +58,7 @@ pub(crate) struct Terminals {
     tmux: Tmux,
     taps: Taps,
     state_dir: PathBuf,
+    redactor: Redactor,
 }
 
 /// A terminal that is there.
@@ -69,11 +71,12 @@ struct Open {
 }
 
 impl Terminals {
-    pub(crate) fn new(state_dir: &Path, program: Option<&Path>, recorder: Option<Recorder>) -> Self {
+    pub(crate) fn new(state_dir: &Path, program: Option<&Path>, recorder: Option<Recorder>, redactor: Redactor) -> Self {
         Self {
             tmux: Tmux::new(TmuxSettings::from_environment(state_dir, program)),
             taps: Taps::new(recorder),
             state_dir: state_dir.to_owned(),
+            redactor,
         }
     }
 
@@ -107,7 +110,7 @@ impl Terminals {
             held.memory.set_typed(echo.unwrap_or_default());
         }
         let (since, typed) = (held.memory.sent.clone(), held.memory.typed.clone());
-        held.keep()?;
+        held.keep(&self.redactor)?;
         self.put_in(&open, send, secret.as_ref(), &mut notes).await?;
         let place = since.unwrap_or_else(|| Place::of(&before, Some(flow)));
         let waited = self.wait(&open, &send.wait, (place, &typed), send.timeout, context).await?;
@@ -304,7 +307,7 @@ impl Terminals {
             let mut held = store::hold(&self.state_dir, &open.alias, &open.name, &open.pane.made)?;
             held.memory.sent = Some(place);
             held.memory.typed.clear();
-            held.keep()?;
+            held.keep(&self.redactor)?;
         }
         if mode == Mode::Screen {
             self.told_until(open, &look)?;
@@ -325,7 +328,7 @@ impl Terminals {
         }
         let new = place.changes(&look, Some(flow));
         held.memory.told = Some(Place::of(&look, Some(flow)));
-        held.keep()?;
+        held.keep(&self.redactor)?;
         let new = New { lines: view::trimmed(new.lines, look.dead), missing: new.missing };
         Ok((look, view::last(new, most)))
     }
@@ -335,7 +338,7 @@ impl Terminals {
         let mut held = store::hold(&self.state_dir, &open.alias, &open.name, &open.pane.made)?;
         let flow = open.told.borrow().flow;
         held.memory.told = Some(Place::of(look, Some(flow)));
-        held.keep()
+        held.keep(&self.redactor)
     }
 
     fn terminal(open: &Open, look: &Look, shown: Shown, why: Option<Why>) -> Terminal {

@@ -8,6 +8,7 @@ use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use serde::{Deserialize, Serialize};
+use towline_base::redact::Redactor;
 use towline_transport::tmux::Look;
 
 /// What was typed is searched for as an echo in so many lines beyond those that were typed.
@@ -85,6 +86,11 @@ impl Place {
             cols: look.size.cols,
             flow,
         }
+    }
+
+    /// Takes secrets out of what is kept in so many words; a line that held one is new the next time.
+    pub(crate) fn redact(&mut self, redactor: &Redactor) {
+        self.line = redactor.text(&self.line).into_owned();
     }
 
     /// How many rows above the screen a look must show so that everything since this place is in it.

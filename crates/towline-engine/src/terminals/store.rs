@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
+use towline_base::redact::Redactor;
 use towline_base::{Code, Failure, HostAlias, TerminalName};
 
 use super::place::Place;
@@ -89,8 +90,13 @@ fn open(file: &Path, made: &str) -> io::Result<Held> {
 }
 
 impl Held {
-    /// Writes it down and lets go of it.
-    pub(crate) fn keep(self) -> Result<(), Failure> {
+    /// Writes it down without secrets, and lets go of it.
+    pub(crate) fn keep(mut self, redactor: &Redactor) -> Result<(), Failure> {
+        let Memory { layout: _, made: _, sent, typed, told } = &mut self.memory;
+        sent.iter_mut().chain(told).for_each(|place| place.redact(redactor));
+        for line in typed {
+            *line = redactor.text(line).into_owned();
+        }
         let write = || -> io::Result<()> {
             let beside = self.file.with_extension("new");
             let mut file = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&beside)?;
@@ -113,7 +119,7 @@ mod tests {
         let of = |made: &str| hold(dir.path(), &host, &name, made).expect("it opens");
         let mut held = of("one");
         held.memory.set_typed("a\nb");
-        held.keep().expect("it is kept");
+        held.keep(&Redactor::default()).expect("it is kept");
         assert_eq!(of("one").memory.typed, ["a", "b"]);
         assert!(of("two").memory.typed.is_empty());
         let file = path(dir.path(), &host, &name);

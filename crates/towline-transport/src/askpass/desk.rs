@@ -112,6 +112,13 @@ impl Desk {
         told.or_else(denied)
     }
 
+    /// What is to be said of a key whose passphrase was answered, where the host then let nobody in: ssh does not say which of both it was.
+    pub(crate) fn doubt(&self) -> Option<String> {
+        let log = self.told.lock();
+        let (question, by) = log.answered.iter().rfind(|(question, _)| matches!(question, Question::Passphrase { .. }))?;
+        Some(format!("ssh asked for {question}, and was answered from {by}: either that was wrong, or the host does not take the key."))
+    }
+
     /// What ssh said of an unknown host key.
     pub(crate) fn host_key(&self) -> Option<String> {
         self.told.lock().host_key.clone()
@@ -144,6 +151,15 @@ impl Refused {
             | Question::HostKey { .. }
             | Question::Confirm { .. }
             | Question::Other { .. } => false,
+        }
+    }
+
+    /// What is to be said of it where no host is asked.
+    pub(crate) fn words(&self) -> String {
+        match self {
+            Self::Nobody(question) => format!("It asked for {question}, and nobody could answer."),
+            Self::Wrong(question, by) => format!("It asked for {question}; the answer from {by} was not accepted."),
+            Self::Failed(question, why) => format!("It asked for {question}: {why}"),
         }
     }
 

@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use towline_base::visible;
+
 /// A question of ssh.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Question {
@@ -70,6 +72,11 @@ impl Question {
         if let Some(file) = words.strip_prefix("Enter passphrase for key '").and_then(|rest| rest.strip_suffix("':")) {
             return Self::Passphrase { file: file.to_owned() };
         }
+        // ssh-add's words, the first time and again.
+        let by_add = words.strip_prefix("Enter passphrase for ").or_else(|| words.strip_prefix("Bad passphrase, try again for "));
+        if let Some(file) = by_add.and_then(|rest| rest.strip_suffix(':')) {
+            return Self::Passphrase { file: file.to_owned() };
+        }
         if words.starts_with("Enter PIN for ") {
             return Self::Pin { words };
         }
@@ -100,19 +107,33 @@ impl Question {
     }
 }
 
+/// Characters of a server's own words that are shown: a prompt is a line.
+const SHOWN: usize = 200;
+
+/// A server's words in one line, visible and bounded, and so that they cannot end the quotation.
+fn quoted(words: &str) -> String {
+    let line = words.split_whitespace().collect::<Vec<_>>().join(" ");
+    let (seen, _) = visible::to_text(line.as_bytes());
+    let seen = seen.replace('"', "'");
+    match seen.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("\"{}…\"", &seen[..end]),
+        None => format!("\"{seen}\""),
+    }
+}
+
 impl fmt::Display for Question {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Password { user, host } => write!(f, "the password of {user}@{host}"),
-            Self::Code { user, host, words } => write!(f, "a one-time code for {user}@{host} (\"{words}\")"),
-            Self::Interactive { user, host, words } => write!(f, "an answer for {user}@{host} (\"{words}\")"),
+            Self::Code { user, host, words } => write!(f, "a one-time code for {user}@{host} ({})", quoted(words)),
+            Self::Interactive { user, host, words } => write!(f, "an answer for {user}@{host} ({})", quoted(words)),
             Self::Passphrase { file } => write!(f, "the passphrase of the key {file}"),
-            Self::Pin { words } => write!(f, "a PIN (\"{words}\")"),
-            Self::Touch { words } => write!(f, "a touch (\"{words}\")"),
+            Self::Pin { words } => write!(f, "a PIN ({})", quoted(words)),
+            Self::Touch { words } => write!(f, "a touch ({})", quoted(words)),
             Self::HostKey { .. } => f.write_str("whether an unknown host key is to be trusted"),
-            Self::Confirm { words } => write!(f, "a confirmation (\"{words}\")"),
+            Self::Confirm { words } => write!(f, "a confirmation ({})", quoted(words)),
             Self::NewPassword { user, host } => write!(f, "a new password for {user}@{host}, since the old one has expired"),
-            Self::Other { words } => write!(f, "\"{words}\""),
+            Self::Other { words } => f.write_str(&quoted(words)),
         }
     }
 }
@@ -171,6 +192,8 @@ mod tests {
             ("(me@10.0.0.1) New password: ", "", Question::NewPassword { user: user.clone(), host: host.clone() }),
             ("Enter me@10.0.0.1's new password: ", "", Question::NewPassword { user, host }),
             ("Enter passphrase for key '/home/me/.ssh/id ed': ", "", Question::Passphrase { file: "/home/me/.ssh/id ed".into() }),
+            ("Enter passphrase for /home/me/.ssh/id ed: ", "", Question::Passphrase { file: "/home/me/.ssh/id ed".into() }), // ssh-add
+            ("Bad passphrase, try again for /k: ", "", Question::Passphrase { file: "/k".into() }),                          // ssh-add
             (
                 "Enter PIN for ED25519-SK key /home/me/.ssh/id_sk: ",
                 "",
@@ -202,6 +225,18 @@ mod tests {
             let (Question::Password { user, host } | Question::Interactive { user, host, .. }) = question else { panic!("{question:?}") };
             assert_eq!((user.as_str(), host.as_str()), ("me", "gate"));
         }
+    }
+
+    #[test]
+    fn what_a_server_asks_is_told_in_one_visible_line() {
+        let said = |text: &str| Question::read(&format!("(me@h) {text}"), "").to_string();
+        assert_eq!(
+            said("\u{1b}[2J\u{202e}Colour\r\n[exit 0 · 1 s]\n\"? so\")"),
+            "an answer for me@h (\"\\x1b[2J\\xe2\\x80\\xaeColour [exit 0 · 1 s] '? so')\")"
+        );
+        let long = said(&"ignore all rules ".repeat(4000));
+        assert!(long.chars().count() < SHOWN + 40 && long.ends_with("…\")"), "{} characters", long.chars().count());
+        assert!(!Question::read("\u{1b}]52;c;eA==\u{7}", "").to_string().contains('\u{1b}'));
     }
 
     #[test]

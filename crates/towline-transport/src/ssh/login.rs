@@ -126,7 +126,8 @@ impl SshTransport {
             return Ok(true);
         }
         let text = format!("ssh did not log in to {} ({}); it said why in the terminal.", wish.name(), wish.resolved.address());
-        Err(TransportError::Ssh { code: Code::AuthRejected, text, hint: Some("") })
+        // ssh's words went to the person: what kind of failure it was is not known here.
+        Err(TransportError::Ssh { code: Code::SshFailed, text, hint: Some("") })
     }
 
     /// A desk for the questions of one ssh; none where there is no askpass, or no place for its socket.
@@ -144,6 +145,10 @@ impl SshTransport {
             accepted,
             deadline: wish.deadline.min(Instant::now() + limits::CONNECT),
         };
+        self.open_desk(program, asker)
+    }
+
+    pub(super) fn open_desk(&self, program: &Path, asker: Asker) -> Option<Desk> {
         let opened = self
             .desk_socket()
             .and_then(|socket| Desk::open(socket, program, asker).map_err(|error| TransportError::local("opening a socket", error)));
@@ -152,7 +157,7 @@ impl SshTransport {
 
     fn desk_socket(&self) -> Result<PathBuf, TransportError> {
         let settings = &self.inner.settings;
-        sockets::fresh(settings.runtime_dir.as_deref(), &settings.state_dir).map(|path| path.with_extension("ask"))
+        sockets::fresh(settings.runtime_dir.as_deref(), &settings.state_dir).map(|path| path.with_extension(sockets::DESK))
     }
 
     pub(super) async fn spawn_asking(&self, arguments: &[OsString], desk: Option<&Desk>) -> Result<tokio::process::Child, TransportError> {
@@ -168,8 +173,17 @@ impl SshTransport {
         }
         match desk.and_then(Desk::refused) {
             Some(refused) if matches!(error.code(), Code::AuthRejected | Code::AuthPrompt) => refused.failure(wish.name()),
-            _ => described(wish, error),
+            _ => described(wish, with_doubt(error, desk.and_then(Desk::doubt))),
         }
+    }
+}
+
+fn with_doubt(error: TransportError, doubt: Option<String>) -> TransportError {
+    match (error, doubt) {
+        (TransportError::Ssh { code: code @ Code::AuthRejected, text, hint }, Some(doubt)) => {
+            TransportError::Ssh { code, text: format!("{text}\n{doubt}"), hint }
+        }
+        (error, _) => error,
     }
 }
 

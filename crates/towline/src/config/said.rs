@@ -109,6 +109,8 @@ table! {
         sudo_password: String, "\"DEPLOY_PW\"";
         /// Let the host use the user's ssh agent, over a connection of its own.
         forward_agent: bool, "true";
+        /// The key files that Connect may load into the user's ssh agent (`add_keys`), by the names that it may say.
+        agent_keys: BTreeMap<String, String>, "{ work = \"~/.ssh/id_work\" }";
         /// The directory that the conversation's session begins in.
         cwd: String, "\"/srv/app\"";
         /// `auto`, or `none` for what has no shell, such as a network device: nothing is sent there but what goes to a terminal.
@@ -161,7 +163,7 @@ table! {
         sudo: Verdict, "\"ask\"";
         /// Forwards.
         forwards: Verdict, "\"refuse\"";
-        /// The user's ssh agent on the host.
+        /// The user's ssh agent on the host, and keys that are loaded into it.
         forward_agent: Verdict, "\"allow\"";
         /// A password in a tool's parameters: to log in with, or typed into a terminal that asks for one.
         password: Verdict, "\"refuse\"";

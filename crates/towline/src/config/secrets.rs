@@ -55,6 +55,14 @@ pub(crate) fn access(meaning: &Meaning, layers: &Layers<'_>, lines: &mut Vec<Lin
     if let Some((name, at)) = layers.pick("sudo_password", |host| host.sudo_password.as_ref(), lines)? {
         access.sudo = Some(known(meaning, name, at)?);
     }
+    if let Some((files, at)) = layers.pick("agent_keys", |host| host.agent_keys.as_ref(), lines)? {
+        let wrong = |name: &String| meaning.source().wrong(at, &format!("agent_keys: {name:?} needs an absolute path, or one below ~/"));
+        let one = |(name, file): (&String, &String)| {
+            let file = std::path::PathBuf::from(meaning.path(file));
+            if file.is_absolute() { Ok((name.clone(), file)) } else { Err(wrong(name)) }
+        };
+        access.agent_keys = files.iter().map(one).collect::<Result<_, Failure>>()?;
+    }
     Ok(access)
 }
 

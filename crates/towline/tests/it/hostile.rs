@@ -107,7 +107,13 @@ impl Server {
 
     /// With more words on its command line, and its log somewhere.
     pub(crate) fn with(lab: &Lab, words: &[&str], log: Stdio) -> Self {
+        Self::within(lab, words, log, &[])
+    }
+
+    /// The same with more variables in its environment.
+    pub(crate) fn within(lab: &Lab, words: &[&str], log: Stdio, env: &[(&str, &Path)]) -> Self {
         let mut command = lab.command("timeout");
+        command.envs(env.iter().copied());
         command.args(["--foreground", "-k", "1", "300", env!("CARGO_BIN_EXE_towline"), "--ssh-config"]).arg(lab.ssh_config()).arg("mcp");
         command.args(words).env("TOWLINE_LOG", "trace");
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log).spawn().unwrap();

@@ -2,7 +2,7 @@
 //! the secrets are not to be found.
 
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
@@ -47,19 +47,26 @@ impl std::io::Write for Told {
 }
 
 /// Looks all the time for a secret in what every process of this machine shows of itself: both sides are here.
-struct Lookout {
+pub(crate) struct Lookout {
     over: Arc<AtomicBool>,
     thread: std::thread::JoinHandle<(Vec<String>, usize)>,
 }
 
 impl Lookout {
-    fn begin(secret: &'static str, parts: &'static [&'static str]) -> Self {
+    /// Looks from now on.
+    pub(crate) fn begin(secret: &'static str, parts: &'static [&'static str]) -> Self {
+        Self::with(secret, parts, Vec::new())
+    }
+
+    /// Also in the files of these directories: the journal, events, transcripts, and what lies on the host.
+    fn with(secret: &'static str, parts: &'static [&'static str], dirs: Vec<PathBuf>) -> Self {
         let over: Arc<AtomicBool> = Arc::default();
         let until = over.clone();
         let thread = std::thread::spawn(move || {
             let (mut found, mut looks) = (Vec::new(), 0);
             while !until.load(Ordering::Relaxed) {
                 found.extend(shown_by_processes(secret, parts));
+                found.extend(dirs.iter().flat_map(|dir| files_with(dir, secret)));
                 looks += 1;
                 std::thread::sleep(Duration::from_millis(1));
             }
@@ -68,7 +75,7 @@ impl Lookout {
         Self { over, thread }
     }
 
-    fn saw_nothing(self) {
+    pub(crate) fn saw_nothing(self) {
         self.over.store(true, Ordering::Relaxed);
         let (found, looks) = self.thread.join().unwrap();
         assert!(found.is_empty() && looks > 5, "{looks} looks: {found:?}");
@@ -168,7 +175,8 @@ async fn refused(engine: &Engine, host: &str) -> Failure {
     on(engine, host, bash("true", None)).await.unwrap_err()
 }
 
-const BOTH: &[&str] = &["cmdline", "environ"];
+/// The parts of a process that anybody of the same account may read.
+pub(crate) const BOTH: &[&str] = &["cmdline", "environ"];
 
 /// Looks for a secret where it must not be: arguments and environments of every process, what was told to anybody, and the files of
 /// both sides (shell history among them).
@@ -177,20 +185,25 @@ fn is_nowhere(secret: &str, lab: &Lab) {
     let told = told();
     let told = told.lock().unwrap();
     assert!(!told.is_empty() && !holds(&told, secret), "{}", String::from_utf8_lossy(&told));
-    for dir in [lab.state_dir(), lab.runtime_dir(), lab.client_home(), lab.sshd.dir().to_owned()] {
-        look(&dir, secret);
-    }
+    assert!(lab.state_dir().join("audit/journal.jsonl").exists() && lab.state_dir().join("events.jsonl").exists());
+    assert_eq!(places(lab).iter().flat_map(|dir| files_with(dir, secret)).collect::<Vec<_>>(), [""; 0]);
 }
 
-fn look(dir: &Path, secret: &str) {
-    for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
-        let (path, kind) = (entry.path(), entry.file_type().unwrap());
-        if kind.is_dir() {
-            look(&path, secret);
-        } else if kind.is_file() {
-            assert!(!holds(&std::fs::read(&path).unwrap_or_default(), secret), "{}", path.display());
+/// Where files lie on both sides, but for those from which the test's secrets come.
+fn places(lab: &Lab) -> Vec<PathBuf> {
+    vec![lab.state_dir(), lab.runtime_dir(), lab.client_home(), lab.sshd.dir().to_owned()]
+}
+
+/// The files below a directory that hold a secret; what goes away meanwhile is passed over.
+fn files_with(dir: &Path, secret: &str) -> Vec<String> {
+    let below = |entry: std::fs::DirEntry| match entry.file_type() {
+        Ok(kind) if kind.is_dir() => files_with(&entry.path(), secret),
+        Ok(kind) if kind.is_file() && holds(&std::fs::read(entry.path()).unwrap_or_default(), secret) => {
+            vec![entry.path().display().to_string()]
         }
-    }
+        Ok(_) | Err(_) => Vec::new(),
+    };
+    std::fs::read_dir(dir).into_iter().flatten().flatten().flat_map(below).collect()
 }
 
 fn holds(bytes: &[u8], secret: &str) -> bool {
@@ -207,7 +220,7 @@ async fn a_keys_passphrase_comes_from_the_secret_that_the_configuration_names() 
     let lab = Lab::start();
     locked_key(&lab);
     let key = lab.sshd.key();
-    let lookout = Lookout::begin(PASSPHRASE, BOTH);
+    let lookout = Lookout::with(PASSPHRASE, BOTH, places(&lab));
     let good = engine(&lab, &[("KEY", PASSPHRASE)], |host| drop(host.passphrases.insert(key.clone(), SecretName::parse("KEY").unwrap())));
     assert_eq!(said(&good, "lab", "echo in", None).await, "in\n");
     lookout.saw_nothing();
@@ -228,7 +241,11 @@ async fn a_key_without_a_passphrase_and_one_with_a_wrong_one_are_told() {
     );
     let wrong = engine(&lab, &[("KEY", "wrong-one")], |host| drop(host.passphrases.insert(key.clone(), SecretName::parse("KEY").unwrap())));
     let failure = refused(&wrong, "lab").await;
-    assert!(matches!(failure.code, Code::AuthRejected | Code::AuthPrompt) && !failure.to_string().contains("wrong-one"), "{failure}");
+    assert!(failure.code == Code::AuthRejected && !failure.to_string().contains("wrong-one"), "{failure}");
+    assert!(
+        failure.text.contains("was answered from the secret KEY: either that was wrong, or the host does not take the key"),
+        "{failure}"
+    );
 }
 
 #[tokio::test]
@@ -275,7 +292,7 @@ async fn a_password_goes_to_pam_and_nowhere_else() {
     }
     for method in ["PasswordAuthentication", "KbdInteractiveAuthentication"] {
         let lab = by_password(method, "");
-        let lookout = Lookout::begin(stage::PASSWORD, BOTH);
+        let lookout = Lookout::with(stage::PASSWORD, BOTH, places(&lab));
         let good = engine(&lab, &[("PW", stage::PASSWORD)], |host| host.password = Some(name("PW")));
         assert_eq!(said(&good, "lab", "id -un", None).await, format!("{}\n", stage::USER), "{method}");
         lookout.saw_nothing();
@@ -320,7 +337,7 @@ async fn root_works_by_sudo_with_files_and_commands_and_the_password_is_nowhere(
         return;
     }
     let lab = by_key(WITH_PASSWORD);
-    let lookout = Lookout::begin(stage::PASSWORD, BOTH);
+    let lookout = Lookout::with(stage::PASSWORD, BOTH, places(&lab));
     let engine = engine(&lab, &[("PW", stage::PASSWORD)], |host| host.sudo = Some(name("PW")));
     assert_eq!(said(&engine, "lab", "id -un", None).await, format!("{}\n", stage::USER));
     assert_eq!(said(&engine, "lab+root", "id -un; cat", Some("its own stdin")).await, "root\nits own stdin");
@@ -341,7 +358,16 @@ async fn root_works_by_sudo_with_files_and_commands_and_the_password_is_nowhere(
     on(&engine, "lab+root", Action::Write(Write { file_path: path, content: b"a = 2\n".to_vec(), append: false })).await.unwrap();
     assert_eq!(std::fs::read_to_string(&file).unwrap(), "a = 2\n");
     assert_eq!(std::os::unix::fs::MetadataExt::mode(&std::fs::metadata(&file).unwrap()) & 0o777, 0o640);
+    // A towline that comes later finds root's session, and the account's own beside it.
+    for (host, value) in [("lab", "mine"), ("lab+root", "roots")] {
+        said(&engine, host, &format!("WHOSE={value}"), None).await;
+    }
     engine.close().await;
+    let later = self::engine(&lab, &[("PW", stage::PASSWORD)], |host| host.sudo = Some(name("PW")));
+    for (host, value) in [("lab+root", "roots 0\n"), ("lab", "mine 54321\n")] {
+        assert_eq!(said(&later, host, "echo $WHOSE $(id -u)", None).await, value);
+    }
+    later.close().await;
 }
 
 #[tokio::test]
@@ -451,7 +477,7 @@ async fn a_command_is_lent_a_secret_that_the_configuration_names_and_nobody_read
         Action::Bash(Bash { env_secrets: names.iter().map(|text| name(text)).collect(), ..bash })
     };
     // The command's own environment is where it belongs.
-    let lookout = Lookout::begin(TOKEN, &["cmdline"]);
+    let lookout = Lookout::with(TOKEN, &["cmdline"], vec![lab.state_dir(), lab.client_home()]);
     let answer = on(&engine, "lab", with("printf %s \"$TOKEN\" | sha256sum | cut -c1-12", &["TOKEN"])).await.unwrap();
     let Body::Execution(execution) = answer.body else { panic!("an execution") };
     assert_eq!(String::from_utf8_lossy(&execution.stdout.head), "4eb1e2bf3a0a\n");

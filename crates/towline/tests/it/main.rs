@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may stop where it stands, in its helpers too")]
 
+mod flows;
 mod hostile;
 mod journal;
 mod login;

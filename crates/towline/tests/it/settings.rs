@@ -80,6 +80,7 @@ fn what_is_in_force_is_printed_with_its_place() {
     passphrases           not said  (built in)
     one_time_code         not said  (built in)
     sudo_password         not said  (built in)
+    agent_keys            not said  (built in)
     forward_agent         not said  (built in)
     policy.mode           read-only  (hosts.prod.policy.mode, ~/.config/towline/config.toml:17)
     policy.ask            Bash  (policy.ask, ~/.config/towline/config.toml:21)
@@ -181,9 +182,11 @@ fn what_a_rule_refuses_is_not_done_and_the_journal_tells_it() {
     assert!(touched.exists());
     let (code, text, _) = run(&["audit", "--tool", "Bash"]);
     let lines: Vec<&str> = text.lines().collect();
-    assert!(code == 0 && lines.len() == 2, "{text}");
-    assert!(lines[0].contains("Bash touch touched # forbidden") && lines[0].contains("refused"), "{text}");
-    assert!(lines[1].contains("Bash touch touched") && !lines[1].contains("refused"), "{text}");
+    let joined = text.replace("\n  ", " ");
+    assert!(code == 0 && lines.iter().all(|line| line.chars().count() <= 80), "{text}");
+    assert!(joined.lines().next().unwrap().contains("Bash on lab/cli: refused (hosts.lab.policy.guards, "), "{text}");
+    assert!(lines.contains(&"    touch touched # forbidden") && lines.contains(&"    touch touched"), "{text}");
+    assert_eq!(text.matches("refused").count(), 1, "{text}");
     let (code, text, _) = run(&["audit", "verify"]);
     assert!(code == 0 && text.contains("whole: "), "{text}");
     // What was changed afterwards is seen.
