@@ -55,11 +55,11 @@ impl<W: Work> Check<'_, W> {
         let found = match self.call(Action::Connect(action::Connect::default())).await {
             Ok(answer) => small::text(&answer)?,
             Err(failure) => {
-                Printer::text(&format!("{failure}\n{} cannot be used: see above what to do.", self.host))?;
+                Printer::prose(&format!("{failure}\n{} cannot be used: see above what to do.", self.host))?;
                 return Ok(FOUND_WRONG);
             }
         };
-        Printer::text(&format!("connected to {} in {}\n{found}", self.host, render::duration(began.elapsed())))?;
+        Printer::prose(&format!("connected to {} in {}\n{found}", self.host, render::duration(began.elapsed())))?;
         self.helpers().await?;
         self.tools(word).await?;
         self.timing().await?;

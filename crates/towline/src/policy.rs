@@ -38,7 +38,7 @@ pub(crate) fn explain(common: &Common, host: &str, tool: &str, arguments: &[Stri
         let _ = writeln!(text, "before it is done, the host is asked where these lead: {}", found.open.join(", "));
     }
     let (text, _) = visible::to_text(text.as_bytes());
-    Printer::text(&text).map(|_| if found.verdict == Verdict::Refuse { FOUND_WRONG } else { 0 })
+    Printer::prose(&text).map(|_| if found.verdict == Verdict::Refuse { FOUND_WRONG } else { 0 })
 }
 
 /// A tool's parameters from words; texts that it needs and nobody gave are empty.

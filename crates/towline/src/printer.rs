@@ -96,6 +96,14 @@ impl Printer {
         let end = if text.ends_with('\n') { "" } else { "\n" };
         Self::bytes(format!("{text}{end}").as_bytes())
     }
+
+    /// The same for a text that only people read on a terminal: there it is folded, and elsewhere each of its lines stays one.
+    pub(crate) fn prose(text: &str) -> Result<u8, Failure> {
+        if !io::stdout().is_terminal() {
+            return Self::text(text);
+        }
+        Self::text(&folded(text))
+    }
 }
 
 /// The visible form of what came, holding back an unfinished character at its end.
@@ -131,6 +139,16 @@ pub(crate) fn say(text: &str) {
 /// Writes diagnostics to stderr; what cannot be seen is written out.
 pub(crate) fn log(bytes: &[u8]) -> io::Result<()> {
     Stream::Stderr.write(visible::to_text(bytes).0.as_bytes())
+}
+
+/// Folds each line by itself, and keeps what it is set in by.
+fn folded(text: &str) -> String {
+    let one = |line: &str| {
+        let rest = line.trim_start_matches(' ');
+        let (lead, _) = line.split_at(line.len() - rest.len());
+        format!("{lead}{}", fold(rest, COLUMNS.saturating_sub(lead.len())))
+    };
+    text.trim_end_matches('\n').split('\n').map(one).collect()
 }
 
 /// Folds lines at blanks; lines after the first are set in.
@@ -181,5 +199,9 @@ mod tests {
         let text = fold(&format!("towline: {} [x]\nhint {}", "word ".repeat(40).trim(), "y".repeat(100)), 80);
         assert!(text.lines().all(|line| line.chars().count() <= 80 || !line.trim().contains(' ')), "{text}");
         assert_eq!(fold("a b\nc", 80), "a b\n  c\n");
+        let columns = format!("key    value\n  ask  {}\n\nend\n", "word ".repeat(20).trim());
+        let shown = folded(&columns);
+        assert!(shown.starts_with("key    value\n  ask  word") && shown.ends_with("\n\nend\n"), "{shown}");
+        assert!(shown.lines().count() == 5 && shown.lines().all(|line| line.chars().count() <= 80), "{shown}");
     }
 }

@@ -93,7 +93,7 @@ pub(crate) fn check(common: &Common, named: Option<&str>) -> Result<u8, Failure>
     for name in Wallet::new(config.secrets()?).learn_at_hand() {
         text.extend(["note: ", &too_short(&name), "\n"]);
     }
-    Printer::text(&visible::to_text(text.as_bytes()).0)
+    Printer::prose(&visible::to_text(text.as_bytes()).0)
 }
 
 /// What is said of a secret that stands in too many texts by chance.

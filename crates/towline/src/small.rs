@@ -22,7 +22,7 @@ pub(crate) async fn jobs<W: Work>(work: &W, host: &str) -> Result<u8, Failure> {
 async fn show<W: Work>(work: &W, call: towline_engine::Call) -> Result<u8, Failure> {
     let answered = work.perform(call, setup::context()).await;
     work.close().await;
-    Printer::text(&text(&answered?)?)
+    Printer::prose(&text(&answered?)?)
 }
 
 /// An answer's text, as an agent would read it.
