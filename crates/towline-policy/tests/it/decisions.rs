@@ -146,9 +146,15 @@ fn decided(rules: &str, words: &str, told: &str) -> String {
     match rules.decide(&action, &places) {
         Decision::Permit(permit) => {
             assert!(!permit.is_confirmed() && permit.tool() == action.tool);
+            assert_eq!(permit.rule(), by.trim_start(), "the journal says by which rule");
             format!("+{by}")
         }
-        Decision::Ask(question) => format!("? {}", question.from),
+        Decision::Ask(question) => {
+            let from = question.from.to_string();
+            let permit = question.confirmed();
+            assert!(permit.is_confirmed() && permit.tool() == action.tool && permit.rule() == from);
+            format!("? {from}")
+        }
         Decision::Refuse(refusal) => format!("- {}", refusal.from.expect("a rule")),
         Decision::Resolve(paths) => format!("> {}", paths.join(" ")),
     }
