@@ -194,7 +194,7 @@ fn for_this_call_only(line: &mut Line<'_>) {
     };
     assert_eq!(line.run(&run).text(), "0\n");
     let hidden = "s3cret-in-no-file";
-    let found = format!("find '{}' -type f -exec grep -l 's3[c]ret-in-no' {{}} + | wc -l", line.host.root().display());
+    let found = format!("find '{}' -type f -exec grep -l 's3[c]ret-in-no' {{}} + 2>/dev/null | wc -l", line.host.root().display());
     let run = Run {
         secrets: vec![(SecretName::parse("HIDDEN").unwrap(), Secret::new(hidden.as_bytes().to_vec()).unwrap())],
         ..command(&format!("printf '%s|' \"${{#HIDDEN}}\"; sh -c 'printf %s \"$HIDDEN\"' | wc -c; {found}"))
@@ -334,6 +334,19 @@ fn no_two_functions_of_the_program_have_the_same_name() {
     assert!(twice.is_empty(), "{twice:?}");
 }
 
+/// Every exit status there is: of the shell itself, and of a program that it starts.
+fn statuses(own: &'static str, user: &'static str) {
+    let host = Host::new(own, user);
+    let mut line = host.open();
+    for status in 0..=255_u8 {
+        let ends = if status % 2 == 0 { format!("exit {status}") } else { format!("sh -c 'exit {status}'") };
+        let ended = line.bash(&format!("echo {status}; {ends}"));
+        assert_eq!((ended.text(), ended.report.standing), (format!("{status}\n"), Standing::Exited(status)), "{ends}");
+    }
+    line.close(&["main"]);
+    host.quiet();
+}
+
 macro_rules! under {
     ($($name:ident: $own:literal, $session:literal;)*) => {$(
         mod $name {
@@ -345,6 +358,11 @@ macro_rules! under {
             #[test]
             fn calls_have_the_output_and_the_end_that_they_have() {
                 super::calls($own, $session);
+            }
+
+            #[test]
+            fn every_exit_status_is_told_as_it_is() {
+                super::statuses($own, $session);
             }
         }
     )*};

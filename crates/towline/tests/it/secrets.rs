@@ -86,7 +86,7 @@ fn a_secret_that_is_known_does_not_come_out_whatever_prints_it() {
     let command = "printf hunter2-very; while [ ! -e go ]; do sleep 0.05; done; echo -secret-indeed; touch gone";
     let started = ask("Bash", json!({"command": command, "run_in_background": true}));
     let id = started.split("id ").nth(1).map(|rest| rest.chars().take_while(char::is_ascii_alphanumeric).collect::<String>()).unwrap();
-    let looked = ask("JobOutput", json!({"id": id, "wait": 20_000, "wait_for": "output"}));
+    let looked = ask("JobOutput", json!({"id": id, "offset": 0, "wait": 20_000, "wait_for": "output"}));
     assert!(looked.contains("[redacted DB]") && !looked.contains("hunter2"), "{looked}");
     fs::write(home.join("go"), "").unwrap();
     eventually(SOON, || home.join("gone").exists());
