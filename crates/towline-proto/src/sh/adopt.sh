@@ -24,17 +24,28 @@ tl_testify() {
   tl_append "$TL_ROOT/x/$tl_h" "d $tl_gen $tl_v - ? ."
 }
 
-# tl_stand_by STATUS SIGNALLED: a shell's end was told; until its supervisor has heard that, it can be told again from here alone, and here
-# is the pipe kept open. Only for a shell whose read has a time limit; the others always have a pump, which keeps the pipe.
+# tl_stand_by STATUS SIGNALLED: a shell's end was told; until its supervisor has heard that, it can be told again from here alone. A
+# supervisor that is being ended lets go of its FIFOs a moment before it is dead: a shell that waited leaves in that moment.
 tl_stand_by() {
   if [ ! -p "$tl_d/c.$tl_gen" ]; then return 0; fi
-  exec 5<>"$tl_d/c.$tl_gen"
+  # Here is the pipe kept open, too, where a pump is not always there to keep it.
+  if [ -n "$TL_FAST" ]; then exec 5<>"$tl_d/c.$tl_gen"; fi
   while tl_alive "$tl_pid" "$tl_birth_of_me"; do
-    # shellcheck disable=SC3045 # bash alone comes here
-    if IFS='' read -r -t 1 -N 256 -u 5 tl_line; then return 0; fi
+    if [ -n "$TL_FAST" ]; then
+      # shellcheck disable=SC3045 # bash alone comes here
+      if IFS='' read -r -t 1 -N 256 -u 5 tl_line; then return 0; fi
+    else
+      tl_nap
+      if [ ! -p "$tl_d/c.$tl_gen" ]; then return 0; fi
+    fi
   done
   tl_testify "$1" "$2"
   tl_say "$tl_in" "z $tl_gen $1 $2"
+}
+
+# tl_let_go GENERATION: whoever stands by may go. Where a read has no time limit, they look whether the FIFO is still there.
+tl_let_go() {
+  if [ -n "$TL_FAST" ]; then tl_say "$tl_d/c.$1" 'q q q'; else rm -f "$tl_d/c.$1"; fi
 }
 
 # tl_adopt: the supervisor before this one was lost. A command that still runs in its shell goes on as if it had been handed

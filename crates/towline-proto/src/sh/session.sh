@@ -37,7 +37,7 @@ tl_start_shell() {
     if ! tl_alive "$tl_pid" "$tl_birth_of_me"; then tl_testify "$tl_rc" "$tl_by"; fi
     # Where the whole state was removed, the supervisor waits for words that nobody can send any more.
     if ! tl_say "$tl_in" "z $tl_gen $tl_rc $tl_by" && [ ! -d "$tl_d" ] && tl_alive "$tl_pid" "$tl_birth_of_me"; then kill -s TERM "$tl_pid"; fi
-    if [ -n "$TL_FAST" ]; then tl_stand_by "$tl_rc" "$tl_by"; fi
+    tl_stand_by "$tl_rc" "$tl_by"
     # All that a copy had goes with it.
     if [ "$tl_once" = - ]; then rm -f "$tl_d/c.$tl_gen" "$tl_d/z.$tl_gen"; fi
   ) &
@@ -116,7 +116,7 @@ tl_on_z() {
       tl_outcome_of_death "$tl_h" "$tl_2" "$tl_3"
       tl_on_late "$tl_g" "$tl_v"
     fi
-    tl_say "$tl_d/c.$tl_g" 'q q q'
+    tl_let_go "$tl_g"
     return 0
   fi
   if [ -n "$tl_current" ] && [ -z "$tl_ended" ]; then
@@ -128,8 +128,7 @@ tl_on_z() {
   else
     tl_flags=r$tl_flags
   fi
-  # Whoever stands by may go.
-  tl_say "$tl_d/c.$tl_g" 'q q q'
+  tl_let_go "$tl_g"
   tl_idle='' tl_saving=''
   if [ -z "$tl_ready" ]; then tl_on_still_birth; fi
   if [ "$tl_once" = - ] || [ -z "$tl_current" ]; then tl_start_shell "$tl_state_file"; fi

@@ -26,14 +26,15 @@ fn at_the_end(own: &'static str) {
     line.bash("cd /usr; export A=5");
     let many = "i=0; while [ $i -lt 400 ]; do echo \"line $i\"; i=$((i+1)); done";
     let lines: String = (0..400).map(|i| format!("line {i}\n")).collect();
-    let mut rows =
-        vec![("echo text", "text\n", "exit 0"), ("true", "", "exit 0"), (many, &lines, "exit 0"), ("printf ' '; (exit 7)", " ", "exit 7")];
-    // Elsewhere whoever waits for a shell does not stand by until its end was heard.
-    if own == "bash" {
-        rows.push(("echo left; exit 8", "left\n", "exit 8"));
-    }
+    let rows = [
+        ("echo text", "text\n", "exit 0"),
+        ("true", "", "exit 0"),
+        (many, &lines, "exit 0"),
+        ("printf ' '; (exit 7)", " ", "exit 7"),
+        ("echo left; exit 8", "left\n", "exit 8"),
+    ];
     for copy in [false, true] {
-        for (text, prints, state) in rows.clone() {
+        for (text, prints, state) in rows {
             let stop = "kill -STOP $(for f in \"$HOME\"/.local/state/towline/v1/*/s/D/cur; do read -r n p r <\"$f\"; echo $p; done)";
             let run = command("");
             let stop = stop.replace('D', &if copy { format!("@{}", run.handle.as_str()) } else { "main".to_owned() });
