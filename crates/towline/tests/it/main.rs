@@ -7,6 +7,7 @@ mod hostile;
 mod journal;
 mod login;
 mod matrix;
+mod native;
 mod process;
 pub(crate) mod run;
 mod secrets;
