@@ -207,7 +207,7 @@ pub(crate) fn context() -> Context {
 pub(crate) fn context_of(own_session: SessionName) -> Context {
     Context {
         own_session,
-        client: format!("towline {}", env!("CARGO_PKG_VERSION")),
+        client: format!("{}{}", crate::watch::render::OWN_CLIENT, env!("CARGO_PKG_VERSION")),
         cancel: CancellationToken::new(),
         closing: CancellationToken::new(),
         progress: None,

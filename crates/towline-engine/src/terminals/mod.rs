@@ -59,6 +59,8 @@ pub(crate) struct Terminals {
     taps: Taps,
     state_dir: PathBuf,
     redactor: Redactor,
+    /// Held while a window is opened, so that no more are than may be.
+    opening: tokio::sync::Mutex<()>,
 }
 
 /// A terminal that is there.
@@ -77,6 +79,7 @@ impl Terminals {
             taps: Taps::new(recorder),
             state_dir: state_dir.to_owned(),
             redactor,
+            opening: tokio::sync::Mutex::default(),
         }
     }
 
@@ -102,7 +105,7 @@ impl Terminals {
             None => None,
         };
         let flow = open.told.borrow().flow;
-        let mut held = store::hold(&self.state_dir, alias, &open.name, &open.pane.made)?;
+        let mut held = store::hold(&self.state_dir, alias, &open.name, &open.pane.made).await?;
         if send.text.is_some() || !send.keys.is_empty() || send.enter {
             held.memory.sent = Some(Place::of(&before, Some(flow)));
             // A password has no echo, and is not written down.
@@ -119,29 +122,25 @@ impl Terminals {
 
     /// Types and presses what is to be sent.
     async fn put_in(&self, open: &Open, send: &TerminalSend, secret: Option<&Secret>, notes: &mut Vec<String>) -> Result<(), Failure> {
-        if let Some(secret) = secret {
-            self.tmux.type_text(open.pane.id, secret.reveal_to_the_host(), Typing::Keys).await?;
-        }
-        if let Some(text) = send.text.as_deref().filter(|text| !text.is_empty()) {
-            let lines = text.contains('\n');
-            self.tmux.type_text(open.pane.id, text.as_bytes(), if lines { Typing::Paste } else { Typing::Keys }).await?;
-            if text.ends_with('\n') && !send.enter {
-                notes.push("the newline at the end of the text was pasted, not pressed; enter: true presses Enter.".to_owned());
-            }
-        }
         let mut keys: Vec<String> = send.keys.iter().map(|key| key.as_str().to_owned()).collect();
         keys.extend(send.enter.then(|| "Enter".to_owned()));
-        if !keys.is_empty() {
-            self.tmux.press(open.pane.id, &keys).await?;
+        let text = send.text.as_deref().unwrap_or_default();
+        if text.ends_with('\n') && !send.enter {
+            notes.push("the newline at the end of the text was pasted, not pressed; enter: true presses Enter.".to_owned());
         }
-        Ok(())
+        let typing = if text.contains('\n') { Typing::Paste } else { Typing::Keys };
+        let (text, typing) = match secret {
+            Some(secret) => (secret.reveal_to_the_host(), Typing::Keys),
+            None => (text.as_bytes(), typing),
+        };
+        Ok(self.tmux.put(open.pane.id, text, typing, &keys).await?)
     }
 
     /// Waits, and tells what the terminal shows.
     pub(crate) async fn read(&self, hosts: &Hosts, alias: &HostAlias, read: &TerminalRead, context: &Context) -> Result<Answer, Failure> {
         let mut notes = Vec::new();
         let open = self.find(hosts, alias, read.name.as_ref(), context, &mut notes).await?;
-        let memory = store::hold(&self.state_dir, alias, &open.name, &open.pane.made)?.memory;
+        let memory = store::hold(&self.state_dir, alias, &open.name, &open.pane.made).await?.memory;
         let place = memory.sent.unwrap_or_default();
         let waited = self.wait(&open, &read.wait, (place, &memory.typed), read.timeout, context).await?;
         self.answer(&open, read.mode, read.lines, read.colours, waited, notes).await
@@ -304,20 +303,20 @@ impl Terminals {
             Mode::Changes => self.changes(open, most).await?,
         };
         if let Some(place) = waited.found {
-            let mut held = store::hold(&self.state_dir, &open.alias, &open.name, &open.pane.made)?;
+            let mut held = store::hold(&self.state_dir, &open.alias, &open.name, &open.pane.made).await?;
             held.memory.sent = Some(place);
             held.memory.typed.clear();
             held.keep(&self.redactor)?;
         }
         if mode == Mode::Screen {
-            self.told_until(open, &look)?;
+            self.told_until(open, &look).await?;
         }
         Ok(Answer { body: Body::Terminal(Box::new(Self::terminal(open, &look, shown, waited.why))), notes })
     }
 
     /// What changed since changes were last told; tells them once.
     async fn changes(&self, open: &Open, most: Option<usize>) -> Result<(Look, Shown), Failure> {
-        let mut held = store::hold(&self.state_dir, &open.alias, &open.name, &open.pane.made)?;
+        let mut held = store::hold(&self.state_dir, &open.alias, &open.name, &open.pane.made).await?;
         let mut look = self.look(open, 1, Colours::Dropped).await?;
         let flow = open.told.borrow().flow;
         let place = held.memory.told.take().unwrap_or_default();
@@ -334,8 +333,8 @@ impl Terminals {
     }
 
     /// Remembers that the screen was told as it stands.
-    fn told_until(&self, open: &Open, look: &Look) -> Result<(), Failure> {
-        let mut held = store::hold(&self.state_dir, &open.alias, &open.name, &open.pane.made)?;
+    async fn told_until(&self, open: &Open, look: &Look) -> Result<(), Failure> {
+        let mut held = store::hold(&self.state_dir, &open.alias, &open.name, &open.pane.made).await?;
         let flow = open.told.borrow().flow;
         held.memory.told = Some(Place::of(look, Some(flow)));
         held.keep(&self.redactor)

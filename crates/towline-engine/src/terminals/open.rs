@@ -41,9 +41,8 @@ impl Terminals {
                 }
                 None => notes.push("this terminal was open already; it is as it was left.".to_owned()),
             }
-        } else if there.len() >= limits::MOST_TERMINALS {
-            let text = format!("There are {} terminals already.", limits::MOST_TERMINALS);
-            return Err(Failure::new(Code::TooLarge, text).hint("Close one with TerminalClose; Hosts lists them."));
+        } else {
+            check_room(there.len())?;
         }
         let place = hosts.terminal_place(alias)?;
         let line = if wish.persist { Some(remote::persistent(&name)) } else { wish.command.clone() };
@@ -53,7 +52,12 @@ impl Terminals {
         let text = serde_json::to_string(&note).unwrap_or_default();
         let window = NewWindow { host: alias.as_str(), kind: KIND, name: name.as_str(), size: wish.size, note: &text, command: &command };
         let begun = Instant::now();
+        let turn = self.opening.lock().await;
+        if same.is_none() {
+            check_room(self.tmux.list().await?.iter().filter(|pane| pane.kind == KIND).count())?;
+        }
         let (pane, opened) = self.tmux.open(&window).await?;
+        drop(turn);
         let open = self.opened(alias, name, pane).await?;
         let mut waited = self.begin(&open, FIRST_SCREEN, context).await?;
         if opened == Opened::New {
@@ -92,7 +96,7 @@ impl Terminals {
 
     /// Attaches again to a terminal that the host holds, if the link under it was cut.
     pub(super) async fn revive(&self, hosts: &Hosts, open: &Open, notes: &mut Vec<String>) -> Result<(), Failure> {
-        if !open.note.persist || open.pane.dead.is_none() {
+        if !open.note.persist {
             return Ok(());
         }
         let look = self.look(open, 1, Colours::Dropped).await?;
@@ -107,6 +111,15 @@ impl Terminals {
         notes.push(format!("the link had been cut ({words}); the terminal was held by the host and is attached again."));
         Ok(())
     }
+}
+
+/// Whether one more may be opened.
+fn check_room(there: usize) -> Result<(), Failure> {
+    if there < limits::MOST_TERMINALS {
+        return Ok(());
+    }
+    let text = format!("There are {} terminals already.", limits::MOST_TERMINALS);
+    Err(Failure::new(Code::TooLarge, text).hint("Close one with TerminalClose; Hosts lists them."))
 }
 
 /// Where a terminal is to be, and how it is reached.

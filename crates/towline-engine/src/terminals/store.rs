@@ -8,9 +8,11 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 use towline_base::redact::Redactor;
 use towline_base::{Code, Failure, HostAlias, TerminalName};
 
@@ -18,6 +20,9 @@ use super::place::Place;
 
 /// Bytes of what was typed that are remembered, to know its echo.
 const TYPED_BYTES: usize = 4096;
+/// How long others may hold a memory together: each needs one look at tmux, some milliseconds; and how often it is asked for.
+const PATIENCE: Duration = Duration::from_secs(30);
+const PAUSE: Duration = Duration::from_millis(3);
 /// The layout of the files.
 const LAYOUT: u32 = 1;
 
@@ -54,9 +59,16 @@ impl Memory {
     }
 }
 
-/// Opens the memory of a terminal.
-pub(crate) fn hold(state_dir: &Path, host: &HostAlias, name: &TerminalName, made: &str) -> Result<Held, Failure> {
-    open(&path(state_dir, host, name), made).map_err(|error| Failure::new(Code::Local, format!("remembering the terminal {name}: {error}")))
+/// Opens the memory of a terminal. Who has it may be waiting for tmux, in this very process: nothing is blocked meanwhile.
+pub(crate) async fn hold(state_dir: &Path, host: &HostAlias, name: &TerminalName, made: &str) -> Result<Held, Failure> {
+    let path = path(state_dir, host, name);
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match open(&path, made) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock && Instant::now() < deadline => tokio::time::sleep(PAUSE).await,
+            done => return done.map_err(|error| Failure::new(Code::Local, format!("remembering the terminal {name}: {error}"))),
+        }
+    }
 }
 
 /// Whether a terminal of that name was known.
@@ -81,8 +93,7 @@ fn open(file: &Path, made: &str) -> io::Result<Held> {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
     }
     let lock = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(file.with_extension("lock"))?;
-    // Whoever holds it needs milliseconds, and its end with the process frees it.
-    flock(&lock, FlockOperation::LockExclusive)?;
+    flock(&lock, FlockOperation::NonBlockingLockExclusive)?;
     let memory: Option<Memory> = fs::read(file).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
     let memory = memory.filter(|memory| memory.layout == LAYOUT && memory.made == made);
     let memory = memory.unwrap_or_else(|| Memory { layout: LAYOUT, made: made.to_owned(), ..Memory::default() });
@@ -111,21 +122,22 @@ impl Held {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_memory_is_of_one_terminal_and_private() {
+    #[tokio::test]
+    async fn a_memory_is_of_one_terminal_and_private() {
         use std::os::unix::fs::PermissionsExt as _;
         let dir = tempfile::tempdir().expect("a directory");
         let (host, name) = (HostAlias::parse("a.b:1").expect("a host"), TerminalName::parse("job-1").expect("a name"));
-        let of = |made: &str| hold(dir.path(), &host, &name, made).expect("it opens");
-        let mut held = of("one");
+        let of = async |made: &str| hold(dir.path(), &host, &name, made).await.expect("it opens");
+        let mut held = of("one").await;
         held.memory.set_typed("a\nb");
-        held.keep(&Redactor::default()).expect("it is kept");
-        assert_eq!(of("one").memory.typed, ["a", "b"]);
-        assert!(of("two").memory.typed.is_empty());
+        // One that waits for it keeps nobody from letting it go.
+        let (kept, later) = tokio::join!(biased; async { of("one").await.memory.typed }, async { held.keep(&Redactor::default()) });
+        assert_eq!((kept, later), (vec!["a".to_owned(), "b".to_owned()], Ok(())));
+        assert!(of("two").await.memory.typed.is_empty());
         let file = path(dir.path(), &host, &name);
         assert_eq!(fs::metadata(&file).expect("there").permissions().mode() & 0o777, 0o600);
         fs::write(&file, "{\"layout\":2}").expect("it can be written");
-        assert!(of("one").memory.typed.is_empty());
+        assert!(of("one").await.memory.typed.is_empty());
         assert!(is_known(dir.path(), &host, &name));
         forget(dir.path(), &host, &name);
         assert!(!is_known(dir.path(), &host, &name));

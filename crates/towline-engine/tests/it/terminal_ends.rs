@@ -102,7 +102,7 @@ async fn a_host_holds_a_terminal(holder: &Holder, kept: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hosts_tmux_holds_a_terminal_and_leaves_nothing() {
     // A tmux draws no more than it has to of what comes fast.
-    a_host_holds_a_terminal(&Holder::without(&["screen"]).await, "\n50\n51\n").await;
+    a_host_holds_a_terminal(&Holder::without(&["screen"]).await, "\n59\n60\n").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -194,18 +194,26 @@ async fn there_are_only_so_many_terminals() {
     let desk = Desk::start();
     let tmux = Tmux::new(TmuxSettings::from_environment(desk.rig.lab.state_dir(), None));
     let command = ["sh", "-c", "exec cat"].map(std::ffi::OsString::from);
-    for number in 0..limits::MOST_TERMINALS {
+    let but_one = limits::MOST_TERMINALS - 1;
+    for number in 0..but_one {
         let (name, size) = (format!("t{number}"), Size { cols: 80, rows: 24 });
         let window = NewWindow { host: "lab", kind: "terminal", name: &name, size, note: "{}", command: &command };
         tmux.open(&window).await.expect("a window opens");
     }
+    // Of several who open the last one at once, one does.
+    let (one, two, three) = tokio::join!(
+        desk.perform(opening("x1", Some("exec cat"))),
+        desk.perform(opening("x2", Some("exec cat"))),
+        desk.perform(opening("x3", Some("exec cat")))
+    );
+    assert_eq!([one, two, three].iter().filter(|opened| opened.is_ok()).count(), 1);
     let full = desk.perform(opening("more", Some("exec cat"))).await.expect_err("there are too many");
     assert_eq!((full.code, full.text.as_str()), (Code::TooLarge, "There are 32 terminals already."));
     // One that is there is found all the same.
     let found = desk.perform(opening("t7", None)).await.expect("it is there");
     assert!(found.notes.iter().any(|note| note.contains("was open already")), "{:?}", found.notes);
     // All of them at once.
-    let all = (0..limits::MOST_TERMINALS).map(|number| {
+    let all = (0..but_one).map(|number| {
         let name = format!("t{number}");
         let desk = &desk;
         async move {

@@ -13,7 +13,7 @@ use towline_testkit::process::command;
 use towline_testkit::{LabOptions, SshdOptions, Stage, eventually, eventually_async, stage};
 
 use crate::desk::{Desk, SOON, pattern, sending, text, view};
-use crate::rig::Rig;
+use crate::rig::{Rig, context};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_secret_is_typed_where_it_is_asked_for_and_seen_nowhere() {
@@ -238,4 +238,29 @@ async fn what_a_host_prints_does_not_reach_the_persons_own_terminal() {
         assert!(!raw.contains(bad), "{bad:?} in {raw:?}");
     }
     assert_eq!(desk.read("t", Mode::Screen, TerminalWait::Nothing).await.name.as_str(), "t");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_two_agents_send_at_once_does_not_mix() {
+    let desk = Desk::start();
+    let other = Rig::engine(&desk.rig.lab);
+    desk.open("t", Some("stty -echo; echo ready; exec cat >typed")).await;
+    desk.until("t", "ready").await;
+    let send = |engine: Engine, who: char| async move {
+        for number in 0..20 {
+            // Text, keys and Enter of one call belong together.
+            let action =
+                sending("t", &format!("{who}{number}-"), &[&who.to_string(), "Space", &who.to_string()], true, TerminalWait::Nothing);
+            engine.perform(Rig::call(action), context()).await.expect("it sends");
+        }
+    };
+    tokio::join!(send(desk.rig.engine.clone(), 'a'), send(other.clone(), 'b'));
+    let typed = || std::fs::read_to_string(desk.rig.lab.sshd.home().join("typed")).unwrap_or_default();
+    eventually(SOON, || typed().lines().count() == 40);
+    let mut lines: Vec<String> = typed().lines().map(str::to_owned).collect();
+    lines.sort();
+    let mut expected: Vec<String> =
+        ['a', 'b'].into_iter().flat_map(|who| (0..20).map(move |number| format!("{who}{number}-{who} {who}"))).collect();
+    expected.sort();
+    assert_eq!(lines, expected);
 }

@@ -31,6 +31,8 @@ pub(crate) use plan::session_name;
 
 /// How long tmux may take for an answer; it needs milliseconds, and a machine under load some more.
 const ANSWER: Duration = Duration::from_secs(10);
+/// How long others who open windows may take together: each needs a tenth of a second, and a machine under load some more.
+const OPENING: Duration = Duration::from_secs(30);
 /// How long after the end of a program its exit status may be missing before it counts as not known.
 const STATUS: Duration = Duration::from_secs(5);
 /// How often a server that refuses is looked at again, and how long between.
@@ -261,8 +263,7 @@ impl Tmux {
     /// # Errors
     /// If the pane is gone, or tmux does not answer.
     pub async fn type_text(&self, pane: PaneId, text: &[u8], typing: Typing) -> Result<(), TransportError> {
-        let buffer = format!("towline-{}", &Nonce::mint().as_str()[..12]);
-        self.tell(plan::paste(pane, &buffer, typing == Typing::Paste), text).await
+        self.put(pane, text, typing, &[]).await
     }
 
     /// Presses keys by the names that tmux has for them.
@@ -270,7 +271,22 @@ impl Tmux {
     /// # Errors
     /// If the pane is gone, or tmux does not answer.
     pub async fn press(&self, pane: PaneId, keys: &[String]) -> Result<(), TransportError> {
-        self.tell(plan::keys(pane, keys), b"").await
+        self.put(pane, b"", Typing::Keys, keys).await
+    }
+
+    /// Types a text and presses keys, in one go: what two put in at the same time does not mix.
+    ///
+    /// # Errors
+    /// If the pane is gone, or tmux does not answer.
+    pub async fn put(&self, pane: PaneId, text: &[u8], typing: Typing, keys: &[String]) -> Result<(), TransportError> {
+        let buffer = format!("towline-{}", &Nonce::mint().as_str()[..12]);
+        let list = match (text.is_empty(), keys.is_empty()) {
+            (true, true) => return Ok(()),
+            (true, false) => plan::keys(pane, keys),
+            (false, true) => plan::paste(pane, &buffer, typing == Typing::Paste),
+            (false, false) => plan::both(plan::paste(pane, &buffer, typing == Typing::Paste), plan::keys(pane, keys)),
+        };
+        self.tell(list, text).await
     }
 
     /// Gives a pane's window another size.
@@ -415,14 +431,16 @@ impl Tmux {
         sockets::private(&dir).map_err(failed_to)?;
         let file = dir.join("lock");
         let file = std::fs::OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(file).map_err(failed_to)?;
-        let deadline = Instant::now() + ANSWER;
+        let deadline = Instant::now() + OPENING;
         loop {
             match flock(&file, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) => return Ok(file),
                 Err(rustix::io::Errno::WOULDBLOCK | rustix::io::Errno::INTR) if Instant::now() < deadline => {
                     tokio::time::sleep(Duration::from_millis(10)).await;
                 }
-                Err(rustix::io::Errno::WOULDBLOCK) => return Err(failed("another towline is opening a terminal and does not finish")),
+                Err(rustix::io::Errno::WOULDBLOCK) => {
+                    return Err(failed(format!("others have been opening terminals for {} s", OPENING.as_secs())));
+                }
                 Err(error) => return Err(failed_to(error.into())),
             }
         }

@@ -95,7 +95,10 @@ pub(super) fn look(pane: PaneId, back: u32, colours: bool) -> Vec<OsString> {
 /// A program that asked for it is told that it is a paste.
 pub(super) fn paste(pane: PaneId, buffer: &str, bracketed: bool) -> Vec<OsString> {
     let mut list = words(&["load-buffer", "-b", buffer, "-"]);
-    then(&mut list, &["paste-buffer", if bracketed { "-dp" } else { "-d" }, "-b", buffer, "-t", &pane.to_string()]);
+    let (pane, how) = (pane.to_string(), if bracketed { "-dp" } else { "-d" });
+    // A tmux up to 3.3 dies of a paste into a pane whose program has ended, and every terminal with it.
+    let paste = format!("paste-buffer {how} -b {buffer} -t {pane}");
+    then(&mut list, &["if-shell", "-F", "-t", &pane, "#{pane_dead}", &format!("delete-buffer -b {buffer}"), &paste]);
     list
 }
 
@@ -105,6 +108,13 @@ pub(super) fn keys(pane: PaneId, keys: &[String]) -> Vec<OsString> {
     let mut list = words(&["if-shell", "-F", "-t", &pane, "#{pane_in_mode}", &format!("send-keys -t {pane} -X cancel")]);
     then(&mut list, &["send-keys", "-t", &pane, "--"]);
     list.extend(keys.iter().map(|key| escaped(key.as_ref())));
+    list
+}
+
+/// One list after the other: tmux carries them out without another's in between, once it has read the text.
+pub(super) fn both(mut list: Vec<OsString>, more: Vec<OsString>) -> Vec<OsString> {
+    list.push(";".into());
+    list.extend(more);
     list
 }
 
@@ -197,8 +207,9 @@ mod tests {
         insta::assert_snapshot!(text(&open(&window, "n1", First::Window)).replace(LISTED, "LISTED"), @r"new-window -d -n n1 -t =towline/a,b: -- sleep 60 ; resize-window -t =towline/a,b:=n1 -x 120 -y 40 ; set-option -p -t =towline/a,b:=n1 @towline_host a.b ; set-option -p -t =towline/a,b:=n1 @towline_kind terminal ; set-option -p -t =towline/a,b:=n1 @towline_name job-1 ; set-option -p -t =towline/a,b:=n1 @towline_made n1 ; set-option -p -t =towline/a,b:=n1 @towline_note {} ; respawn-pane -k -t =towline/a,b:=n1 -- ssh -- h a\; ; display-message -p -t =towline/a,b:=n1 LISTED ; rename-window -t =towline/a,b:=n1 job-1");
         insta::assert_snapshot!(text(&open(&window, "n1", First::Session)).replace(LISTED, "LISTED"), @r"new-session -d -s towline/a,b -n n1 -x 120 -y 40 -- sleep 60 ; resize-window -t =towline/a,b:=n1 -x 120 -y 40 ; set-option -p -t =towline/a,b:=n1 @towline_host a.b ; set-option -p -t =towline/a,b:=n1 @towline_kind terminal ; set-option -p -t =towline/a,b:=n1 @towline_name job-1 ; set-option -p -t =towline/a,b:=n1 @towline_made n1 ; set-option -p -t =towline/a,b:=n1 @towline_note {} ; respawn-pane -k -t =towline/a,b:=n1 -- ssh -- h a\; ; display-message -p -t =towline/a,b:=n1 LISTED ; rename-window -t =towline/a,b:=n1 job-1");
         insta::assert_snapshot!(text(&look(pane, 5, true)).replace(HEADER, "HEADER"), @"display-message -p -t %3 HEADER ; capture-pane -p -t %3 -S -5 ; capture-pane -p -J -t %3 -S -5 ; display-message -p -t %3 [colours] ; capture-pane -p -e -J -t %3 -S -5");
-        insta::assert_snapshot!(text(&paste(pane, "b", true)), @"load-buffer -b b - ; paste-buffer -dp -b b -t %3");
+        insta::assert_snapshot!(text(&paste(pane, "b", true)), @"load-buffer -b b - ; if-shell -F -t %3 #{pane_dead} delete-buffer -b b paste-buffer -dp -b b -t %3");
         insta::assert_snapshot!(text(&keys(pane, &["C-c".into(), ";".into()])), @r"if-shell -F -t %3 #{pane_in_mode} send-keys -t %3 -X cancel ; send-keys -t %3 -- C-c \;");
+        insta::assert_snapshot!(text(&both(paste(pane, "b", false), keys(pane, &["Enter".into()]))), @"load-buffer -b b - ; if-shell -F -t %3 #{pane_dead} delete-buffer -b b paste-buffer -d -b b -t %3 ; if-shell -F -t %3 #{pane_in_mode} send-keys -t %3 -X cancel ; send-keys -t %3 -- Enter");
         insta::assert_snapshot!(text(&watch("towline/h")), @"-C attach-session -t =towline/h:");
         insta::assert_snapshot!(attach(Path::new("tmux"), Path::new("/r/t"), "h", Some("@3")), @"tmux -S /r/t attach -t '=towline/h:@3'");
         insta::assert_snapshot!(attach(Path::new("tmux"), Path::new("/r x/t"), "h", None), @"tmux -S '/r x/t' attach -t '=towline/h:'");

@@ -204,6 +204,9 @@ async fn a_look_tells_size_cursor_wraps_colours_history_and_death() {
     eventually_async(SOON, async || own.tmux.look(pane.id, 0, Colours::Dropped).await.is_ok_and(|look| look.dead.is_some())).await;
     let dead = own.tmux.list().await.expect("a list")[0].dead.expect("it is dead");
     assert_eq!((dead.status, dead.signal), (Some(3), None));
+    // What is typed into it goes nowhere, and tmux lives.
+    own.tmux.type_text(pane.id, b"into nothing", Typing::Keys).await.expect("it is taken");
+    own.tmux.press(pane.id, &["Enter".to_owned()]).await.expect("it is taken");
     own.tmux.respawn(pane.id, &["sh", "-c", "echo again; exec cat"].map(OsString::from)).await.expect("it starts anew");
     own.until(&pane, "again").await;
 }

@@ -19,6 +19,8 @@ const PARTIAL_MS: u64 = 300;
 const PENDING_MS: u64 = 500;
 /// Calls of which something is held back; beyond, the oldest is shown as it is.
 const HELD: usize = 256;
+/// How the client of towline's own commands is called, before its version.
+pub(crate) const OWN_CLIENT: &str = "towline ";
 /// Bytes of a line that is not over.
 const PARTIAL_BYTES: usize = 4096;
 
@@ -77,6 +79,10 @@ impl Renderer {
     pub(crate) fn event(&mut self, event: &Event) -> Vec<Line> {
         let mut out = Vec::new();
         let key = (event.pid, event.call);
+        // How towline's own commands read what they started for a person is nobody's call.
+        if event.tool == "JobOutput" && event.client.starts_with(OWN_CLIENT) && event.failed != Some(true) {
+            return out;
+        }
         match event.kind {
             Kind::Begin => self.begin(key, event, &mut out),
             Kind::Output => self.output(key, event, &mut out),
@@ -131,7 +137,7 @@ impl Renderer {
         line.push((Ink::Tool, format!("  {}", event.tool)));
         let text = visible::to_text(event.text.as_bytes()).0;
         let mut lines = text.lines();
-        line.push((Ink::Plain, format!("  {}", lines.next().unwrap_or_default())));
+        line.extend(lines.next().map(|first| (Ink::Plain, format!("  {first}"))));
         if let Some(description) = &event.description {
             line.push((Ink::Faint, format!("  # {}", one_line(description))));
         }

@@ -82,6 +82,24 @@ fn calls_side_by_side_are_told_apart() {
 }
 
 #[test]
+fn what_a_person_types_is_shown_and_not_how_its_output_is_read() {
+    let own = |event: Event| Event { client: "towline 1.2.3".into(), ..event };
+    let events = [
+        own(Event { description: Some("typed by a person".into()), ..event(Kind::Begin, 1, "make") }),
+        own(look(Kind::Begin, 2, "JobOutput", "bcdfgh")),
+        event(Kind::Output, 1, "done\n"),
+        own(Event { tool: "JobOutput".into(), ..end(2, "exit 0 · 5 bytes · id bcdfgh", None) }),
+        look(Kind::Begin, 3, "Hosts", ""),
+        Event { tool: "Hosts".into(), ..end(3, "prod: connected", None) },
+    ];
+    insta::assert_snapshot!(shown(Some(80), &events), @r"
+    12:00:01 prod c-1a2b3c4d  Bash  make  # typed by a person
+             │ done
+    12:00:03 prod c-1a2b3c4d  Hosts  → prod: connected · 1.2 s
+    ");
+}
+
+#[test]
 fn a_call_that_looks_is_one_line_and_a_change_shows_its_diff() {
     let events = [
         look(Kind::Begin, 1, "Read", "/srv/app/main.rs"),
