@@ -48,6 +48,8 @@ tl_start_shell() {
 # The program that it runs is the text in shell.sh, read by the shell itself.
 tl_become_shell() {
   exec 4>&-
+  # Whoever comes in the place of a supervisor that is lost looks for its shells: none comes up after that.
+  tl_alive "$tl_pid" "$tl_birth_of_me" || exit 0
   umask "$TL_UMASK"
   tl_own_pid
   tl_own=$tl_v
@@ -242,6 +244,10 @@ tl_begin_copies() {
           tl_nap
         done
         if tl_claimed "$tl_copy/g.1" || ! tl_read_record "$tl_h" || [ "$tl_state" != queued ]; then exit 0; fi
+        # Its shell may wait for a word in a pipe that nobody could find any more.
+        for tl_f in "$tl_copy"/u.*; do
+          if [ -s "$tl_f" ] && IFS=' ' read -r tl_o_pid tl_o_start tl_rest <"$tl_f" && tl_alive "$tl_o_pid" "$tl_o_start"; then kill -s KILL "$tl_o_pid"; fi
+        done
         rm -rf "$tl_copy"
         mkdir "$tl_copy" || exit 0
       fi

@@ -98,6 +98,8 @@ tl_on_q() {
 # The session's end: its shell is told to leave, its FIFOs go; what executions left stays until it expires. What was asked
 # for in the meantime is begun by whoever waits for it, in a new session.
 tl_finish() {
+  # Whoever waited for the shell ends a supervisor whose directory is gone; this one removes it by itself.
+  trap '' TERM
   tl_call_off "$tl_timer"
   tl_call_off "$tl_login_timer"
   tl_say "$tl_d/c.$tl_gen" 'q q q'
