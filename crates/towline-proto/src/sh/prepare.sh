@@ -6,7 +6,7 @@ tl_prepare() {
   exec 5>&- 7>&- 8>&-
   tl_slot=$((tl_slot + 1)) tl_drained='' tl_drained2=1 tl_marked='' tl_apart='' tl_pump_pid='' tl_pump2_pid='' tl_hurry=''
   if [ -z "$tl_pipe" ]; then tl_make_pipe; fi
-  tl_my_spool=$TL_ROOT/o/${tl_d##*/}.$tl_number.$tl_slot
+  tl_my_spool=$tl_spools.$tl_slot
   if [ -z "$TL_FAST" ]; then tl_pump_it; fi
 }
 tl_make_pipe() {

@@ -180,7 +180,7 @@ tl_whose() {
 tl_hand_over() {
   tl_pump_it
   printf '%s %s %s %s %s %s %s .\n' "$tl_current" "$tl_my_spool" "$tl_pipe" "$tl_pump_pid" "$tl_began" "${tl_apart:--}" "${tl_pump2_pid:--} h" >"$tl_d/away.$tl_gen"
-  tl_current='' tl_ended='' tl_output='' tl_pipe='' tl_idle='' tl_timer='' tl_flags='' tl_saving=''
+  tl_current='' tl_ended='' tl_output='' tl_pipe='' tl_idle='' tl_timer='' tl_flags='' tl_saving='' tl_away="$tl_away $tl_gen"
   tl_prepare
   tl_start_shell "$tl_state_file"
 }
@@ -218,7 +218,8 @@ tl_on_v() {
     if [ "$tl_g" != "$tl_1" ]; then tl_v="$tl_v $tl_g"; fi
   done
   tl_away=$tl_v
-  if [ "$tl_once" != - ] && [ -z "$tl_away" ]; then tl_finish; fi
+  if [ "$tl_once" != - ]; then tl_leaving=1; fi
+  if [ -n "$tl_leaving" ]; then tl_leave; fi
 }
 
 # tl_begin_copies: executions beside the session, each in a copy of its state as it is now, under a supervisor of its own.

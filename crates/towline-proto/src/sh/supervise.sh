@@ -23,6 +23,7 @@ tl_supervise() {
   tl_birth_of_me=$tl_v
   tl_create "$tl_d/g.$tl_number" "$tl_pid $tl_birth_of_me" || exit 0
   if [ -e "$tl_d/ready" ]; then rm -f "$tl_d/ready"; fi
+  tl_name_spools
   tl_gen=$((tl_number * 1000)) tl_slot=0 tl_attempt=0 tl_current='' tl_queue='' tl_copies='' tl_idle='' tl_ended='' tl_hurry='' tl_saving=''
   tl_drained='' tl_drained2='' tl_output='' tl_flags='' tl_pipe='' tl_my_spool='' tl_pump_pid='' tl_marked='' tl_leaving='' tl_ready='' tl_timer=''
   tl_login=-l tl_login_timer='' tl_full='' tl_s_cwd='?' tl_away='' tl_unsure='' tl_deaths=0 tl_state_file=$2
@@ -42,6 +43,15 @@ tl_supervise() {
   while tl_hear; do
     case $tl_word in [a-z]) "tl_on_$tl_word" ;; esac
   done
+}
+
+# tl_name_spools: a session that ended leaves outcomes, and one that comes up in its place counts from one again: no name of a spool
+# comes twice, in this boot or another.
+tl_name_spools() {
+  tl_v=$tl_birth_of_me
+  if [ "$tl_v" = '?' ]; then tl_now; fi
+  tl_spools=${TL_BOOT%%-*}
+  tl_spools=$TL_ROOT/o/${tl_d##*/}.${tl_spools#????}.$tl_pid.$tl_v
 }
 
 # tl_hear: reads one line into tl_word, tl_1, tl_2, tl_3; if tl_hurry is set, it waits only so long and then says t itself.
@@ -68,6 +78,8 @@ tl_hear() {
 
 # x HANDLE: execute it in the session.
 tl_on_x() {
+  # Whoever uses a session again that only waits for what it handed over wants it to stay.
+  if [ -n "$tl_leaving" ] && [ -z "$tl_current" ]; then tl_leaving='' && rm -f "$tl_d/busy"; fi
   case "$tl_queue " in *" $tl_1 "*) ;; *) tl_queue="$tl_queue $tl_1" ;; esac
   if [ -n "$tl_idle" ] && [ -z "$tl_current" ]; then tl_begin_next; fi
 }
@@ -88,11 +100,15 @@ tl_on_l() {
   (tl_shut && tl_stop "$tl_1" TERM) &
 }
 
-# q: the session is to end, once it is idle.
+# q: the session is to end, once it is idle and what it handed over is over: that tells its end here, and would tell it to another
+# session in this place.
 tl_on_q() {
   tl_leaving=1
-  if [ -z "$tl_current" ]; then tl_finish; fi
+  tl_leave
   : >"$tl_d/busy"
+}
+tl_leave() {
+  if [ -z "$tl_current$tl_away" ]; then tl_finish; fi
 }
 
 # The session's end: its shell is told to leave, its FIFOs go; what executions left stays until it expires. What was asked
@@ -278,7 +294,7 @@ tl_conclude() {
   if [ "$tl_once" != - ]; then tl_finish; fi
   tl_current='' tl_ended='' tl_flags='' tl_full='' tl_output='' tl_unsure=''
   tl_prepare
-  if [ -n "$tl_leaving" ]; then tl_finish; fi
+  if [ -n "$tl_leaving" ]; then tl_leave; fi
   if [ -n "$tl_idle" ] && [ -n "$tl_queue" ]; then tl_begin_next; fi
 }
 tl_conclude_special() {

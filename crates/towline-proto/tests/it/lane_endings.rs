@@ -6,9 +6,9 @@ use std::io::Write as _;
 
 use rustix::process::Signal;
 use towline_proto::outcome::{Mark, Standing};
-use towline_proto::request::{Request, Run};
+use towline_proto::request::{Output, Request, Run};
 
-use crate::lane_line::{Ended, Host, Line, command, kill, supervisor, until};
+use crate::lane_line::{Ended, Host, Line, command, kill, session, supervisor, until};
 
 fn record(host: &Host, run: &Run) -> String {
     fs::read_to_string(host.root().join("x").join(run.handle.as_str())).unwrap_or_default()
@@ -137,6 +137,82 @@ fn children(parent: i32) -> Vec<i32> {
     pids.filter(|pid| pid.parse::<i32>().is_ok() && of(&stat(pid)) == Some(parent)).filter_map(|pid| pid.parse().ok()).collect()
 }
 
+/// A session is to end while a command that it handed over goes on: that has its outcome, and no other session in this place is told it.
+fn a_session_ends_beside_what_it_handed_over(own: &'static str) {
+    let host = Host::new(own, "bash");
+    let mut line = host.open();
+    for used_again in [true, false] {
+        line.bash("cd /usr");
+        let go = host.home().join(if used_again { "go" } else { "on" });
+        let run = command(&format!("echo begun; while [ ! -e {} ]; do sleep 0.05; done; echo over; cd /etc; (exit 7)", go.display()));
+        line.begin(&run);
+        until("it has begun", || if record(&host, &run).contains("\nb ") { Ok(()) } else { Err(record(&host, &run)) });
+        line.send(&Request::Over(run.handle.clone()));
+        assert_eq!(line.bash("pwd").text(), "/usr\n");
+        assert_eq!(line.call(&Request::End(session("main"))).1, "busy\n");
+        let beside = command(&format!("while [ ! -e {}.too ]; do sleep 0.05; done; echo mine", go.display()));
+        if used_again {
+            line.begin(&beside);
+        }
+        fs::write(&go, "").unwrap();
+        let ended = line.end(&run);
+        assert_eq!((ended.state.as_str(), ended.text().as_str()), ("exit 7", "begun\nover\n"));
+        if used_again {
+            fs::write(go.with_extension("too"), "").unwrap();
+            let ended = line.end(&beside);
+            assert_eq!((ended.state.as_str(), ended.text().as_str()), ("exit 0", "mine\n"));
+            assert_eq!(line.bash("pwd").text(), "/usr\n");
+            assert_eq!(line.call(&Request::End(session("main"))).1, "ended\n");
+        } else {
+            let place = host.root().join("s/main");
+            until("the session is gone", || if place.exists() { Err(format!("{place:?}")) } else { Ok(()) });
+        }
+    }
+    line.close(&[]);
+    host.quiet();
+}
+
+/// A session that comes up in the place of one that ended counts from one again: the outcomes of both have the output that is theirs.
+fn a_name_that_is_used_again_mixes_nothing(own: &'static str) {
+    let host = Host::new(own, "bash");
+    let mut line = host.open();
+    // What is kept in the record, what is moved by a pump, and nothing at all.
+    let long = |word: &str| format!("{word}\n").repeat(400);
+    let commands = |word: &str| {
+        [format!("echo {word}"), format!("sh -c 'sleep 0.2; i=0; while [ $i -lt 400 ]; do echo {word}; i=$((i+1)); done'"), ":".to_owned()]
+    };
+    let mut all = Vec::new();
+    for (word, turned) in [("first", false), ("second", true), ("third", false)] {
+        let expected = [format!("{word}\n"), long(word), String::new()];
+        let mut rows: Vec<_> = commands(word).into_iter().zip(expected).collect();
+        if turned {
+            rows.reverse();
+        }
+        for (text, prints) in rows {
+            let run = command(&text);
+            assert_eq!(line.run(&run).text(), prints, "{text}");
+            all.push((run, prints));
+        }
+        assert_eq!(line.call(&Request::End(session("main"))).1, "ended\n");
+    }
+    for (run, prints) in all {
+        let output = Output {
+            handle: run.handle.clone(),
+            stream: "stdout",
+            offset: Some(0),
+            limit: 100_000,
+            tail: 0,
+            wait: 0,
+            wait_for: "end",
+            pattern: String::new(),
+        };
+        let (_, body) = line.call(&Request::Output(output));
+        assert!(body.ends_with(&format!("\n.\n{prints}")), "{}: {body}", run.command);
+    }
+    line.close(&[]);
+    host.quiet();
+}
+
 macro_rules! under {
     ($($name:ident: $own:literal;)*) => {$(
         mod $name {
@@ -148,6 +224,16 @@ macro_rules! under {
             #[test]
             fn a_supervisor_is_lost_half_way() {
                 super::half_way($own);
+            }
+
+            #[test]
+            fn a_session_ends_beside_what_it_handed_over() {
+                super::a_session_ends_beside_what_it_handed_over($own);
+            }
+
+            #[test]
+            fn a_name_that_is_used_again_mixes_nothing() {
+                super::a_name_that_is_used_again_mixes_nothing($own);
             }
 
             #[test]
