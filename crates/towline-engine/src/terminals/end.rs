@@ -7,16 +7,15 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use towline_base::{Failure, HostAlias, TerminalName};
-use towline_transport::Over;
-use towline_transport::tmux::{Colours, Pane};
+use towline_transport::End;
+use towline_transport::tmux::Pane;
 
-use super::view::{self, Ended};
+use super::open::TerminalPlace;
 use super::{KIND, Note, Terminals, decide, note_of, remote, store};
 use crate::hosts::Hosts;
 
 /// How long the end on the host is waited for: connecting is part of it where the link was cut.
 const ENDING: Duration = Duration::from_secs(15);
-const LOOKS: Duration = Duration::from_millis(50);
 
 /// Whether something is gone from the host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,29 +24,24 @@ pub(super) enum Gone {
     Perhaps,
 }
 
-impl Terminals {
-    /// Ends what the host holds of a terminal, by a last command in its own window.
-    pub(super) async fn end_on_host(&self, hosts: &Hosts, alias: &HostAlias, name: &TerminalName, pane: &Pane) -> Gone {
-        if self.begin_to_end(hosts, alias, name, pane).await.is_err() {
-            return Gone::Perhaps;
-        }
+impl TerminalPlace {
+    /// Ends what the host holds of a terminal, beside its window: a tmux may fail that starts a command in a window which somebody
+    /// listens to.
+    pub(super) async fn end_held(&self, name: &TerminalName) -> Gone {
         let deadline = Instant::now() + ENDING;
-        while Instant::now() < deadline {
-            match self.tmux.look(pane.id, 0, Colours::Dropped).await.map(|look| view::ended(&look, note_of(pane).ssh)) {
-                Ok(Some(Ended::Exited(0))) => return Gone::Surely,
-                Ok(None) => tokio::time::sleep(LOOKS).await,
-                Ok(Some(Ended::Exited(_) | Ended::Signalled(_) | Ended::Cut(_) | Ended::Unknown)) | Err(_) => return Gone::Perhaps,
-            }
+        let (command, until) = (remote::ended(name), deadline.into_std());
+        let ended = async {
+            let mut channel = self.transport.open(&self.destination, &command, until).await.ok()?;
+            Some(channel.control.wait().await)
+        };
+        match tokio::time::timeout_at(deadline, ended).await {
+            Ok(Some(End::Exited(0))) => Gone::Surely,
+            Ok(Some(End::Exited(_) | End::Failed(_)) | None) | Err(_) => Gone::Perhaps,
         }
-        Gone::Perhaps
     }
+}
 
-    async fn begin_to_end(&self, hosts: &Hosts, alias: &HostAlias, name: &TerminalName, pane: &Pane) -> Result<(), Failure> {
-        let (command, _) = hosts.terminal_place(alias)?.command(Some(&remote::ended(name)), Over::WhatIsUp).await?;
-        self.tmux.respawn(pane.id, &command).await?;
-        Ok(())
-    }
-
+impl Terminals {
     /// Closes terminals that nobody has used for long, and returns the others. One that a host holds is ended there first: its window
     /// goes when that is over and old as well.
     pub(super) async fn expire(&self, hosts: &Hosts) -> Result<Vec<Pane>, Failure> {
@@ -61,8 +55,12 @@ impl Terminals {
                 Some((host, name)) if note.persist => {
                     let not_any_more = serde_json::to_string(&Note { persist: false, ..note }).unwrap_or_default();
                     self.tmux.note(pane.id, &not_any_more).await?;
-                    if let Err(failure) = self.begin_to_end(hosts, &host, &name, &pane).await {
-                        tracing::debug!(%failure, "what a host holds of an old terminal could not be ended");
+                    if let Ok(place) = hosts.terminal_place(&host) {
+                        tokio::spawn(async move {
+                            if place.end_held(&name).await == Gone::Perhaps {
+                                tracing::debug!(%host, %name, "what a host holds of an old terminal may still be there");
+                            }
+                        });
                     }
                     left.push(pane);
                 }

@@ -160,7 +160,11 @@ impl Terminals {
         let look = self.tmux.look(pane.id, 1, Colours::Dropped).await?;
         let ended = view::ended(&look, note.ssh);
         let held = note.persist && matches!(ended, None | Some(Ended::Cut(_) | Ended::Unknown));
-        let on_host = if held { Some(self.end_on_host(hosts, alias, &name, &pane).await) } else { None };
+        let on_host = match hosts.terminal_place(alias) {
+            _ if !held => None,
+            Ok(place) => Some(place.end_held(&name).await),
+            Err(_) => Some(Gone::Perhaps),
+        };
         self.tmux.close(pane.id).await?;
         store::forget(&self.state_dir, alias, &name);
         let how = match ended {

@@ -132,7 +132,7 @@ pub(crate) struct TerminalPlace {
 
 impl TerminalPlace {
     /// The whole command, and over what it goes.
-    pub(super) async fn command(&self, remote: Option<&str>, over: Over) -> Result<(Vec<OsString>, Route), Failure> {
+    async fn command(&self, remote: Option<&str>, over: Over) -> Result<(Vec<OsString>, Route), Failure> {
         let deadline = Instant::now() + limits::CONNECT;
         let (program, arguments, env, route) = match &self.transport {
             towline_transport::Transport::Ssh(ssh) => {
