@@ -134,6 +134,11 @@ impl Engine {
         self.0.rules.explain(&facts.seen(call.host.as_ref()), &towline_policy::Places::Unknown)
     }
 
+    /// Waits, for two seconds at most, until those who watch were told all of a command that is over; for a process that ends with it.
+    pub async fn told(&self) {
+        live::last_look(&self.0.events).await;
+    }
+
     /// Lets go of every line within half a second, and ends nothing on any host.
     pub async fn close(&self) {
         self.0.terminals.close().await;

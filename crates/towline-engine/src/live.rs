@@ -14,7 +14,7 @@ use towline_proto::outcome::{Slice, Standing, parse_slice};
 use towline_proto::request::Output;
 
 use crate::answer::{Execution, State};
-use crate::events::{Rest, Witness};
+use crate::events::{Events, Rest, Witness};
 use crate::execution::{duration_of, state_of};
 use crate::line::{LineDriver, WeakLine};
 use crate::output::{body_of, strip_marks};
@@ -36,6 +36,9 @@ const SMALLEST_LOOK: u64 = 1024;
 /// Bytes that an execution may tell at once, and then in a second: more than a person reads.
 const BUCKET_BYTES: u64 = 64 * 1024;
 const BYTES_A_SECOND: u64 = 8 * 1024;
+/// How long a process that is about to end waits for the last look at a command that is over; a look is a round trip.
+const LAST_LOOK: Duration = Duration::from_secs(2);
+const LAST_LOOK_PAUSE: Duration = Duration::from_millis(10);
 /// Commands left behind that one process goes on looking at.
 const MOST_LEFT_BEHIND: u64 = 64;
 static LEFT_BEHIND: AtomicU64 = AtomicU64::new(0);
@@ -84,6 +87,14 @@ pub(crate) fn leave_behind(line: &LineDriver, handle: &Handle, witness: &Witness
         until_end(line, &handle, &witness, &told).await;
         LEFT_BEHIND.fetch_sub(1, Ordering::Relaxed);
     });
+}
+
+/// Waits, within bounds, until those who watch were told the rest of what was left behind and is over.
+pub(crate) async fn last_look(events: &Events) {
+    let end = Instant::now() + LAST_LOOK;
+    while LEFT_BEHIND.load(Ordering::Relaxed) > 0 && Instant::now() < end && events.watched().await {
+        tokio::time::sleep(LAST_LOOK_PAUSE).await;
+    }
 }
 
 async fn until_end(line: WeakLine, handle: &Handle, witness: &Witness, told: &Told) {

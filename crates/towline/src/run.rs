@@ -123,7 +123,10 @@ async fn attended<W: Work>(
     let goes_on = format!("the command goes on; its id is {id}");
     tokio::select! {
         ended = both => match ended {
-            Ok((state, _)) => Ok(code(&state, deadline)),
+            Ok((state, _)) => {
+                work.told().await;
+                Ok(code(&state, deadline))
+            }
             Err(End::Failed(failure)) => Err(Failure { text: format!("{} (id {id})", failure.text), ..failure }),
             Err(End::Closed) => {
                 printer::say(&goes_on);
@@ -245,6 +248,8 @@ mod tests {
             let slice = OutputSlice { id: job.id, state, duration, cwd, offset, next, bytes, total, dropped: 0, waited };
             Ok(Answer { body: Body::JobOutput(slice), notes: Vec::new() })
         }
+
+        async fn told(&self) {}
 
         async fn close(&self) {}
     }

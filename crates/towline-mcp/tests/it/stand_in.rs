@@ -119,6 +119,8 @@ impl Work for Scripted {
         }
     }
 
+    async fn told(&self) {}
+
     async fn close(&self) {
         self.tell("closed");
     }

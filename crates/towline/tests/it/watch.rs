@@ -31,8 +31,13 @@ fn typed(lab: &Lab, target: &str, lines: &str) -> (String, String) {
 fn a_line_is_seen_while_the_command_runs() {
     let lab = Lab::start();
     let mut view = bare(&lab, &["watch", "lab", "--since", "all"]);
-    let mut lines = BufReader::new(view.0.stdout.take().unwrap()).lines();
-    let mut next = |wanted: &str| lines.by_ref().map_while(Result::ok).find(|line| line.contains(wanted)).unwrap();
+    let (sender, lines) = std::sync::mpsc::channel();
+    let stdout = BufReader::new(view.0.stdout.take().unwrap());
+    std::thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+    let next = |wanted: &str| {
+        let line = || lines.recv_timeout(SOON).unwrap_or_else(|_| panic!("no line with {wanted}"));
+        std::iter::repeat_with(line).find(|line| line.contains(wanted)).unwrap()
+    };
     let go = lab.sshd.home().join("go");
     let command = "printf 'first\\n\\033]52;c;QQ==\\007\\n'; until [ -e go ]; do sleep 0.1; done; echo last; exit 3";
     let _running = bare(&lab, &["run", "lab", "--", command]);
