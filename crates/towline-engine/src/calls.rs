@@ -24,11 +24,11 @@ pub async fn calls_window(
     tmux.usable().await?;
     let (cols, rows) = size;
     let window = NewWindow { host: host.as_str(), kind: "calls", name: "calls", size: Size { cols, rows }, note: "", command };
-    let (pane, opened) = tmux.open(&window).await?;
+    let (mut pane, opened) = tmux.open(&window).await?;
     if opened == Opened::Found {
         tmux.resize(pane.id, Size { cols, rows }).await?;
         if pane.dead.is_some() {
-            tmux.respawn(pane.id, command).await?;
+            pane = tmux.replace(pane.id, &window).await?;
         }
     }
     let attach = tmux.attach_command(host.as_str(), Some(&pane.window)).await;

@@ -256,8 +256,7 @@ impl Terminals {
         let name = name_or_own(name, context);
         let pane = self.pane(alias, &name).await?;
         let open = self.opened(alias, name, pane).await?;
-        self.revive(hosts, &open, notes).await?;
-        Ok(open)
+        self.revive(hosts, open, notes).await
     }
 
     async fn opened(&self, alias: &HostAlias, name: TerminalName, pane: Pane) -> Result<Open, Failure> {

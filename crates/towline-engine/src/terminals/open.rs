@@ -34,7 +34,7 @@ impl Terminals {
             let open = self.opened(alias, name.clone(), pane.clone()).await?;
             let look = self.look(&open, 1, Colours::Dropped).await?;
             match view::ended(&look, open.note.ssh) {
-                Some(_) if open.note.persist => self.revive(hosts, &open, &mut notes).await?,
+                Some(_) if open.note.persist => drop(self.revive(hosts, open, &mut notes).await?),
                 Some(_) => {
                     notes.push("the earlier terminal of this name had ended and was replaced.".to_owned());
                     self.tmux.close(pane.id).await?;
@@ -58,14 +58,15 @@ impl Terminals {
         }
         let (pane, opened) = self.tmux.open(&window).await?;
         drop(turn);
-        let open = self.opened(alias, name, pane).await?;
+        let mut open = self.opened(alias, name.clone(), pane).await?;
         let mut waited = self.begin(&open, FIRST_SCREEN, context).await?;
         if opened == Opened::New {
             let refused = |route: &Route| matches!(route, Route::OwnMaster(_) | Route::UserMaster(_)) && begun.elapsed() < REFUSED_WITHIN;
             let look = self.look(&open, 1, Colours::Dropped).await?;
             if matches!(view::ended(&look, note.ssh), Some(Ended::Cut(_))) && refused(&route) {
                 let (command, _) = place.command(line.as_deref(), Over::Own).await?;
-                self.tmux.respawn(open.pane.id, &command).await?;
+                let pane = self.tmux.replace(open.pane.id, &NewWindow { command: &command, ..window }).await?;
+                open = self.opened(alias, open.name, pane).await?;
                 waited = self.begin(&open, FIRST_SCREEN, context).await?;
             }
             self.check_start(&open).await?;
@@ -94,22 +95,26 @@ impl Terminals {
         Err(failure)
     }
 
-    /// Attaches again to a terminal that the host holds, if the link under it was cut.
-    pub(super) async fn revive(&self, hosts: &Hosts, open: &Open, notes: &mut Vec<String>) -> Result<(), Failure> {
+    /// Attaches again to a terminal that the host holds, if the link under it was cut: in a window of its own, from the screen on that the
+    /// host draws.
+    pub(super) async fn revive(&self, hosts: &Hosts, open: Open, notes: &mut Vec<String>) -> Result<Open, Failure> {
         if !open.note.persist {
-            return Ok(());
+            return Ok(open);
         }
-        let look = self.look(open, 1, Colours::Dropped).await?;
-        let Some(Ended::Cut(words)) = view::ended(&look, open.note.ssh) else { return Ok(()) };
+        let look = self.look(&open, 1, Colours::Dropped).await?;
+        let Some(Ended::Cut(words)) = view::ended(&look, open.note.ssh) else { return Ok(open) };
         let place = hosts.terminal_place(&open.alias)?;
         let (command, _) = place.command(Some(&remote::persistent(&open.name)), Over::WhatIsUp).await?;
-        self.tmux.respawn(open.pane.id, &command).await?;
+        let (host, name, note) = (open.alias.as_str(), open.name.as_str(), serde_json::to_string(&open.note).unwrap_or_default());
+        let window = NewWindow { host, kind: KIND, name, size: open.pane.size, note: &note, command: &command };
+        let pane = self.tmux.replace(open.pane.id, &window).await?;
+        let open = self.opened(&open.alias, open.name.clone(), pane).await?;
         let mut told = open.told.clone();
         // Its screen is drawn afresh; what is not there in time is waited for by whoever waits.
         let _ = tokio::time::timeout(FIRST_SCREEN, told.changed()).await;
         tokio::time::sleep(super::decide::QUIET).await;
         notes.push(format!("the link had been cut ({words}); the terminal was held by the host and is attached again."));
-        Ok(())
+        Ok(open)
     }
 }
 

@@ -105,7 +105,12 @@ tl_on_l() {
 tl_on_q() {
   tl_leaving=1
   tl_leave
-  : >"$tl_d/busy"
+  # What a lost supervisor left is seen to in a moment.
+  if [ -n "$tl_current" ]; then tl_on_b; else tl_after 2 b; fi
+}
+# b: it does not end in a moment: whoever waits for that may go.
+tl_on_b() {
+  if [ -n "$tl_leaving" ]; then : >"$tl_d/busy"; fi
 }
 tl_leave() {
   if [ -z "$tl_current$tl_away" ]; then tl_finish; fi

@@ -217,6 +217,30 @@ impl Tmux {
         if let Some(pane) = self.list().await?.into_iter().find(same) {
             return Ok((pane, Opened::Found));
         }
+        Ok((self.begin(window).await?, Opened::New))
+    }
+
+    /// Puts a new window in the place of one whose program has ended; what the old one showed is lost. If somebody else has done so, it
+    /// is theirs.
+    ///
+    /// The old one is not used again: a tmux (3.3a) that starts a command in a pane which a client in control mode has not read to its
+    /// end reads past what it holds, and everything in it ends with it.
+    ///
+    /// # Errors
+    /// If tmux does not do it.
+    pub async fn replace(&self, old: PaneId, window: &NewWindow<'_>) -> Result<Pane, TransportError> {
+        let _lock = self.lock().await?;
+        let other = |pane: &Pane| pane.id != old && pane.host == window.host && pane.kind == window.kind && pane.name == window.name;
+        if let Some(pane) = self.list().await?.into_iter().find(other) {
+            return Ok(pane);
+        }
+        let pane = self.begin(window).await?;
+        self.close(old).await?;
+        Ok(pane)
+    }
+
+    /// A window that is not there yet.
+    async fn begin(&self, window: &NewWindow<'_>) -> Result<Pane, TransportError> {
         let socket = match self.live_socket().await {
             Some(socket) => socket,
             None => self.fresh_socket()?,
@@ -228,15 +252,7 @@ impl Tmux {
         let nonce = Nonce::mint();
         let text = self.ask(&socket, plan::open(window, &nonce.as_str()[..16], first), b"").await?;
         let pane = text.lines().find_map(parse::pane);
-        pane.map(|pane| (pane, Opened::New)).ok_or_else(|| failed(format!("tmux opened a window and did not say which: {}", text.trim())))
-    }
-
-    /// Starts another command in a pane; what it shows is lost, what has scrolled off stays.
-    ///
-    /// # Errors
-    /// If tmux does not do it.
-    pub async fn respawn(&self, pane: PaneId, command: &[OsString]) -> Result<(), TransportError> {
-        self.tell(plan::respawn(pane, command), b"").await
+        pane.ok_or_else(|| failed(format!("tmux opened a window and did not say which: {}", text.trim())))
     }
 
     /// Looks at a pane: its screen, and so many rows of what has scrolled off.

@@ -61,13 +61,6 @@ pub(super) enum First {
     Window,
 }
 
-/// Starts another command in a pane whose last one has ended (or ends it).
-pub(super) fn respawn(pane: PaneId, command: &[OsString]) -> Vec<OsString> {
-    let mut list = words(&["respawn-pane", "-k", "-t", &pane.to_string(), "--"]);
-    list.extend(command.iter().map(|word| escaped(word)));
-    list
-}
-
 /// Makes the server look after its children, by a child that ends at once.
 ///
 /// A tmux that is linked with libutempter (Debian's is) takes a pane out of the list of logins when its output ends, and the

@@ -207,8 +207,15 @@ async fn a_look_tells_size_cursor_wraps_colours_history_and_death() {
     // What is typed into it goes nowhere, and tmux lives.
     own.tmux.type_text(pane.id, b"into nothing", Typing::Keys).await.expect("it is taken");
     own.tmux.press(pane.id, &["Enter".to_owned()]).await.expect("it is taken");
-    own.tmux.respawn(pane.id, &["sh", "-c", "echo again; exec cat"].map(OsString::from)).await.expect("it starts anew");
-    own.until(&pane, "again").await;
+    let command = ["sh", "-c", "echo again; exec cat"].map(OsString::from);
+    let size = Size { cols: 40, rows: 12 };
+    let window = NewWindow { host: "h", kind: "terminal", name: "one", size, note: "", command: &command };
+    let anew = own.tmux.replace(pane.id, &window).await.expect("it starts anew");
+    own.until(&anew, "again").await;
+    // Who comes later finds that, and the old one is gone.
+    assert_eq!(own.tmux.replace(pane.id, &window).await.expect("it is there").id, anew.id);
+    let ids: Vec<_> = own.tmux.list().await.expect("a list").into_iter().map(|pane| pane.id).collect();
+    assert_eq!(ids, [anew.id]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
