@@ -116,8 +116,12 @@ tl_watch() {
   ) &
 }
 
-# w GEN: the shell of a command that was taken over is gone.
+# w GEN: the shell of a command is gone, and nobody waited for it who could tell how it ended.
 tl_on_w() {
+  if [ "$tl_1" = "$tl_gen" ]; then
+    if [ -n "$tl_current" ] && [ -z "$tl_ended" ]; then tl_2=lost && tl_on_z; fi
+    return 0
+  fi
   if [ ! -s "$tl_d/away.$tl_1" ]; then return 0; fi
   IFS=' ' read -r tl_h tl_rest <"$tl_d/away.$tl_1"
   tl_read_record "$tl_h"

@@ -74,12 +74,12 @@ tl_state_of() {
 }
 
 # tl_judge HANDLE: a begun execution without an outcome: it runs if its shell lives, or if its supervisor does, who is about
-# to say how it ended. If neither does: what the shell left is the outcome, which a supervisor tells that takes over, since the output may
+# to say how it ended (tl_judge_live). If neither does: what the shell left is the outcome, which a supervisor tells that takes over, since the output may
 # still lie in the pipe; where none can any more, it is told that some may be missing. If the shell left nothing, it is lost, and why is said.
 tl_judge() {
   if [ "$tl_boot" = "$TL_BOOT" ]; then
     tl_supervisor "$TL_ROOT/s/$tl_name"
-    if [ -n "$tl_live" ]; then return 0; fi
+    if [ -n "$tl_live" ]; then tl_judge_live "$1" && return 0; fi
     if [ -z "$tl_raw" ] && tl_alive "$tl_shell" "$tl_start"; then return 0; fi
     # Whoever waited for the shell may be about to write what it saw.
     if [ -z "$tl_raw" ]; then tl_await_word "$1"; fi
@@ -99,6 +99,22 @@ tl_judge() {
   else
     tl_state='lost reboot'
   fi
+}
+
+# tl_judge_live HANDLE: true if it is for the live supervisor to say how it ended. Where whoever waited for the shell was lost with it, the
+# supervisor hears of that from here alone; where the shell is none of its own, its session is one that came after.
+tl_judge_live() {
+  if [ -n "$tl_raw" ] || tl_alive "$tl_shell" "$tl_start"; then return 0; fi
+  tl_v=${tl_b_rest#* * }
+  tl_u=$TL_ROOT/s/$tl_name/u.${tl_v%% *} tl_kind='' tl_word1=''
+  { IFS=' ' read -r tl_kind tl_word1 tl_rest <"$tl_u"; } 2>/dev/null
+  if [ "$tl_kind $tl_word1" = "$tl_shell $tl_start" ]; then
+    if ! tl_waited_for "$tl_u"; then tl_say "${tl_u%/*}/in" "w ${tl_u##*.}"; fi
+    return 0
+  fi
+  # It goes when the outcome is told.
+  tl_read_record "$1"
+  [ "$tl_state" != running ]
 }
 
 # tl_call_relief HANDLE: a lane starts a supervisor in the place of the one that is lost; who looks again and again does so now and then.

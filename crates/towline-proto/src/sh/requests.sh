@@ -176,7 +176,7 @@ tl_look_after() {
         queued) tl_start "$tl_h" "$tl_session" "$tl_mode" & ;;
         running)
           tl_supervisor "$TL_ROOT/s/$tl_name"
-          if [ -z "$tl_live" ]; then tl_revive "$tl_h" & fi
+          if [ -z "$tl_live" ] || ! tl_judge_live "$tl_h"; then tl_revive "$tl_h" & fi
           ;;
       esac
     fi

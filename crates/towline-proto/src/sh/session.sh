@@ -108,7 +108,7 @@ tl_on_y() {
   if [ "$tl_1" = "$tl_gen" ] && [ -z "$tl_ready" ] && [ "$tl_shell_pid" -gt 1 ]; then kill -s KILL "$tl_shell_pid"; fi
 }
 
-# z GEN STATUS SIGNALLED: the shell's process ended. If a command was in work, that is its outcome; in any case a new shell takes
+# z GEN STATUS SIGNALLED: the shell's process ended (STATUS lost: nobody knows how). If a command was in work, that is its outcome; in any case a new shell takes
 # over from the last saved state.
 tl_on_z() {
   tl_g=$tl_1
@@ -122,7 +122,7 @@ tl_on_z() {
     return 0
   fi
   if [ -n "$tl_current" ] && [ -z "$tl_ended" ]; then
-    tl_outcome_of_death "$tl_current" "$tl_2" "$tl_3"
+    if [ "$tl_2" = lost ]; then tl_v='lost supervisor'; else tl_outcome_of_death "$tl_current" "$tl_2" "$tl_3"; fi
     # Nobody else could tell this, were this supervisor lost now.
     if [ -z "$tl_raw" ]; then tl_append "$tl_x" "d $tl_gen $tl_v - ? ."; fi
     tl_flags=r$tl_flags tl_moved='' tl_idle=''

@@ -5,7 +5,7 @@ use std::fs;
 use std::io::Write as _;
 
 use rustix::process::Signal;
-use towline_proto::outcome::{Mark, Standing};
+use towline_proto::outcome::{Mark, Standing, Why};
 use towline_proto::request::{Output, Request, Run};
 
 use crate::lane_line::{Ended, Host, Line, command, kill, session, supervisor, until};
@@ -172,6 +172,60 @@ fn a_session_ends_beside_what_it_handed_over(own: &'static str) {
     host.quiet();
 }
 
+/// A command is lost with its shell and with whoever waited for that, while its supervisor lives: that is told, and the session goes on.
+fn nobody_is_left_who_knows(own: &'static str) {
+    let host = Host::new(own, "bash");
+    let mut line = host.open();
+    line.bash("cd /usr");
+    for handed_over in [true, false] {
+        let run = command("echo begun; sleep 600");
+        line.begin(&run);
+        until("it has begun", || if record(&host, &run).contains("\nb ") { Ok(()) } else { Err(record(&host, &run)) });
+        if handed_over {
+            line.send(&Request::Over(run.handle.clone()));
+            assert_eq!(line.bash("echo on").text(), "on\n");
+        }
+        let begun = record(&host, &run);
+        let generation = begun.lines().find(|line| line.starts_with("b ")).and_then(|line| line.split(' ').nth(7)).unwrap();
+        let who = fs::read_to_string(host.root().join("s/main").join(format!("u.{generation}"))).unwrap();
+        let pids: Vec<i32> = who.split(' ').step_by(2).take(2).map(|word| word.parse().unwrap()).collect();
+        let started = children(pids[0]);
+        // Whoever waited goes first: it would tell.
+        for pid in [pids[1], pids[0]].into_iter().chain(started) {
+            kill(pid, Signal::KILL);
+        }
+        let ended = line.end(&run);
+        assert_eq!(ended.report.standing, Standing::Lost(Why::Supervisor), "{handed_over} {ended:?}: {}", record(&host, &run));
+        assert_eq!(line.bash("pwd").text(), "/usr\n");
+    }
+    line.close(&["main"]);
+    host.quiet();
+}
+
+/// What is left as running by a session that is gone is not taken for a command of the one that has its place.
+fn another_session_answers_for_none_of_it(own: &'static str) {
+    let host = Host::new(own, "bash");
+    let mut line = host.open();
+    let run = command("true");
+    line.run(&run);
+    let text = record(&host, &run);
+    let begun = text.lines().find(|line| line.starts_with("b ")).unwrap();
+    // The same generation of another shell, which is dead.
+    let words: Vec<&str> = begun.split(' ').collect();
+    let left = command("echo left");
+    let dead = format!("{} {} main -- 0 s 1.1 .\n{}\n{}\n", left.id.as_str(), left.digest(), left.command, begun.replace(words[4], "1"));
+    fs::write(host.root().join("x").join(left.handle.as_str()), dead).unwrap();
+    let go = host.home().join("go");
+    let now = command(&format!("while [ ! -e {} ]; do sleep 0.05; done; echo mine", go.display()));
+    line.begin(&now);
+    assert_eq!(wait(&mut line, &left).report.standing, Standing::Lost(Why::Supervisor));
+    fs::write(go, "").unwrap();
+    let ended = line.end(&now);
+    assert_eq!((ended.state.as_str(), ended.text().as_str()), ("exit 0", "mine\n"));
+    line.close(&["main"]);
+    host.quiet();
+}
+
 /// A session that comes up in the place of one that ended counts from one again: the outcomes of both have the output that is theirs.
 fn a_name_that_is_used_again_mixes_nothing(own: &'static str) {
     let host = Host::new(own, "bash");
@@ -229,6 +283,16 @@ macro_rules! under {
             #[test]
             fn a_session_ends_beside_what_it_handed_over() {
                 super::a_session_ends_beside_what_it_handed_over($own);
+            }
+
+            #[test]
+            fn nobody_is_left_who_knows() {
+                super::nobody_is_left_who_knows($own);
+            }
+
+            #[test]
+            fn another_session_answers_for_none_of_it() {
+                super::another_session_answers_for_none_of_it($own);
             }
 
             #[test]
