@@ -106,6 +106,13 @@ tl_own_pid() {
   fi
 }
 
+# tl_own_birth: sets tl_me to the pid of this very process, and tl_v to its start time.
+tl_own_birth() {
+  tl_own_pid
+  tl_me=$tl_v
+  tl_birth "$tl_me"
+}
+
 # tl_say FIFO WORDS: writes one line into a FIFO that somebody may read; never blocks and never makes a plain file.
 # False if there is no such FIFO. Each such line is filled with blanks to 256 bytes: a bash takes it with one read, where
 # any shell that looks for its end needs one for each byte.

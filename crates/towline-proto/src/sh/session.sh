@@ -51,10 +51,8 @@ tl_become_shell() {
   # Whoever comes in the place of a supervisor that is lost looks for its shells: none comes up after that.
   tl_alive "$tl_pid" "$tl_birth_of_me" || exit 0
   umask "$TL_UMASK"
-  tl_own_pid
-  tl_own=$tl_v
-  tl_birth "$tl_own"
-  tl_own_start=$tl_v tl_w_pid=$tl_parent
+  tl_own_birth
+  tl_own=$tl_me tl_own_start=$tl_v tl_w_pid=$tl_parent
   tl_birth "$tl_w_pid"
   printf '%s %s %s %s %s .\n' "$tl_own" "$tl_own_start" "${tl_w_pid:--}" "${tl_v:--}" "${tl_pipe:--}" >"$tl_d/u.$tl_gen"
   tl_say "$tl_in" "u $tl_gen $tl_own $tl_own_start"

@@ -16,26 +16,12 @@ tl_all_live() {
   done
 }
 
-# tl_family PIDS: sets tl_pids to the live processes that descend from these: pid:start pairs.
+# tl_family PIDS [BEGAN HANDLE]: sets tl_pids to the live processes that descend from these: pid:start pairs. With a handle PIDS is one
+# shell, and the jobs that earlier commands left in it are none of them.
 tl_family() {
   tl_kin=" $1 " tl_pids='' tl_grown=1
   tl_all_live
-  while [ -n "$tl_grown" ]; do
-    tl_grown=''
-    for tl_e in $tl_all; do
-      tl_p=${tl_e%%:*} tl_r=${tl_e#*:}
-      case $tl_kin in *" $tl_p "*) continue ;; esac
-      case $tl_kin in *" ${tl_r%%:*} "*) tl_kin="$tl_kin$tl_p " tl_pids="$tl_pids $tl_p:${tl_r#*:}" tl_grown=1 ;; esac
-    done
-  done
-}
-
-# tl_tree SHELL BEGAN HANDLE: sets tl_pids to the live processes of the tree without the shell: pid:start pairs.
-tl_tree() {
-  tl_pids='' tl_kin=" $1 "
-  tl_all_live
   # Parents come before children only by chance: look again until nothing is added.
-  tl_grown=1
   while [ -n "$tl_grown" ]; do
     tl_grown=''
     for tl_e in $tl_all; do
@@ -43,12 +29,17 @@ tl_tree() {
       case $tl_kin in *" $tl_p "*) continue ;; esac
       case $tl_kin in
         *" ${tl_r%%:*} "*)
-          if [ "${tl_r%%:*}" = "$1" ] && tl_earlier "$tl_p" "${tl_r#*:}" "$2" "$3"; then continue; fi
+          if [ -n "${3-}" ] && [ "${tl_r%%:*}" = "$1" ] && tl_earlier "$tl_p" "${tl_r#*:}" "$2" "$3"; then continue; fi
           tl_kin="$tl_kin$tl_p " tl_pids="$tl_pids $tl_p:${tl_r#*:}" tl_grown=1
           ;;
       esac
     done
   done
+}
+
+# tl_tree SHELL BEGAN HANDLE: sets tl_pids to the live processes of the tree without the shell: pid:start pairs.
+tl_tree() {
+  tl_family "$1" "$2" "$3"
   for tl_f in $(tl_marked "TOWLINE_EXECUTION=$3" /proc/[0-9]*/environ); do
     tl_p=${tl_f#/proc/} tl_p=${tl_p%/environ}
     case "$tl_kin $$ " in *" $tl_p "*) continue ;; esac

@@ -17,10 +17,8 @@ tl_supervise() {
   trap '' HUP INT QUIT PIPE
   trap - EXIT TERM
   exec </dev/null >/dev/null 2>&1
-  tl_own_pid
-  tl_pid=$tl_v
-  tl_birth "$tl_pid"
-  tl_birth_of_me=$tl_v
+  tl_own_birth
+  tl_pid=$tl_me tl_birth_of_me=$tl_v
   tl_create "$tl_d/g.$tl_number" "$tl_pid $tl_birth_of_me" || exit 0
   if [ -e "$tl_d/ready" ]; then rm -f "$tl_d/ready"; fi
   tl_name_spools

@@ -16,9 +16,7 @@ tl_sweep() {
 
 # tl_sweeping: one at a time; but the one who began may be gone.
 tl_sweeping() {
-  tl_own_pid
-  tl_me=$tl_v
-  tl_birth "$tl_me"
+  tl_own_birth
   tl_me="$tl_me $tl_v"
   if tl_create "$TL_ROOT/sweeping" "$tl_me"; then return 0; fi
   IFS=' ' read -r tl_s_pid tl_s_start <"$TL_ROOT/sweeping"
@@ -70,9 +68,7 @@ tl_bury() {
       tl_nap
     fi
   done
-  tl_own_pid
-  tl_me=$tl_v
-  tl_birth "$tl_me"
+  tl_own_birth
   tl_e=$tl_me.$tl_v
   # On a full disk it stays empty, and there is all the more reason to go on.
   if ! tl_create "$1/g.$tl_n" "$tl_me $tl_v" && [ -s "$1/g.$tl_n" ]; then return 1; fi
