@@ -71,6 +71,28 @@ pub struct Kept {
     pub output_kib: u64,
     /// The first of those that run.
     pub running_jobs: Vec<JobLine>,
+    /// Terminals that its tmux or screen holds; `None` if it did not say.
+    pub terminals: Option<Vec<HeldTerminal>>,
+}
+
+/// A terminal that a host's own tmux or screen holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldTerminal {
+    /// Its name.
+    pub name: TerminalName,
+    /// What holds it.
+    pub holder: Holder,
+    /// Somebody is attached to it there: a window of a towline, or a person.
+    pub attached: bool,
+}
+
+/// What holds a terminal on a host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Holder {
+    /// tmux, on a socket of our own.
+    Tmux,
+    /// screen, under a name of our own.
+    Screen,
 }
 
 /// A session as Clean tells it.
@@ -114,6 +136,22 @@ pub struct Removed {
     pub left: Option<String>,
     /// Our own connections to the host that were ended.
     pub connections: usize,
+    /// Terminals that the host held and that ended.
+    pub terminals: usize,
+    /// Whether all of those did.
+    pub terminals_left: TerminalsLeft,
+}
+
+/// What is known of the terminals that a host still holds after all was to be removed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum TerminalsLeft {
+    /// None that is ours.
+    #[default]
+    Nothing,
+    /// The host did not say.
+    Unknown,
+    /// These.
+    Still(Vec<TerminalName>),
 }
 
 /// A terminal, as far as it was asked for.

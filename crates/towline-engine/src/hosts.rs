@@ -18,7 +18,7 @@ use towline_transport::{
 };
 
 use crate::action::{Clean, Connect, Disconnect};
-use crate::answer::{Answer, Body, Removed};
+use crate::answer::{Answer, Body, Kept, Removed};
 use crate::book::{HostBook, HostPlan};
 use crate::context::{Settings, Way};
 use crate::dial::{Acting, Dialler};
@@ -28,7 +28,7 @@ use crate::keeping;
 use crate::lent::Lent;
 use crate::line::{LineDriver, News};
 use crate::output::body_of;
-use crate::terminals::TerminalPlace;
+use crate::terminals::{TerminalPlace, Terminals};
 
 /// Hosts that one engine knows at a time: each is a connection and memory.
 const MOST_HOSTS: usize = 64;
@@ -300,14 +300,19 @@ impl Hosts {
 
     /// Lists or removes what is kept on a host. Where all went, the line over which it was asked has nothing left to stand on, and
     /// goes, too.
-    pub(crate) async fn clean(&self, alias: &HostAlias, host: &Host, what: Clean) -> Result<Answer, Failure> {
+    pub(crate) async fn clean(&self, alias: &HostAlias, host: &Host, what: Clean, terminals: &Terminals) -> Result<Answer, Failure> {
         let body = match what {
-            Clean::List => Body::Kept(keeping::list(&host.line).await?),
+            Clean::List => {
+                let (kept, terminals) = tokio::join!(keeping::list(&host.line), terminals.held(self, alias));
+                Body::Kept(Kept { terminals, ..kept? })
+            }
             Clean::Finished => Body::Removed(keeping::remove_finished(&host.line, host.keeping).await?),
             Clean::Everything => {
+                // First: what they run may have been begun by a command, and is theirs to end.
+                let held = terminals.end_all_held(self, alias).await;
                 let removed = keeping::remove_everything(&host.line).await?;
                 let connections = self.let_go(alias, host, true).await?.unwrap_or_default();
-                Body::Removed(Removed { connections, ..removed })
+                Body::Removed(Removed { connections, terminals: held.ended, terminals_left: held.left, ..removed })
             }
         };
         Ok(Answer { body, notes: Vec::new() })

@@ -228,7 +228,7 @@ impl Inner {
         }
         host.needs_shell()?;
         if let Action::Clean(what) = call.action {
-            return self.hosts.clean(&alias, &host, what).await;
+            return self.hosts.clean(&alias, &host, what, &self.terminals).await;
         }
         drop(host.acknowledge());
         host.ask_for_news().await;
@@ -288,7 +288,7 @@ impl Inner {
                 | Action::TerminalSend(_)
                 | Action::TerminalRead(_)
                 | Action::TerminalClose(_) => Err(Failure::new(Code::Internal, "a line was asked for what needs none")),
-                Action::Clean(what) => self.hosts.clean(alias, host, what).await,
+                Action::Clean(what) => self.hosts.clean(alias, host, what, &self.terminals).await,
                 Action::Disconnect(disconnect) => self.hosts.disconnect(alias, host, named, disconnect).await,
             }
         };

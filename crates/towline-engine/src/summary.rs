@@ -199,7 +199,11 @@ fn of_body(body: &Body) -> String {
         Body::Found(text) => of_found(text),
         Body::Terminal(terminal) => format!("{} · {}", terminal.name, count(terminal.shown.lines.len() as u64, "line")),
         Body::Text(text) => text.lines().next().unwrap_or_default().to_owned(),
-        Body::Kept(kept) => format!("{} executions, {} sessions, {} KiB", kept.executions, kept.sessions.len(), kept.kib),
+        Body::Kept(kept) => {
+            let terminals = kept.terminals.as_ref().filter(|held| !held.is_empty());
+            let terminals = terminals.map_or_else(String::new, |held| format!(", {}", count(held.len() as u64, "terminal")));
+            format!("{} executions, {} sessions, {} KiB{terminals}", kept.executions, kept.sessions.len(), kept.kib)
+        }
         Body::Removed(removed) => match &removed.whole {
             Some(root) => format!("{root} was removed"),
             None => format!("{} outcomes and {} sessions were removed", removed.executions, removed.sessions.len()),

@@ -6,6 +6,8 @@
 
 use towline_base::TerminalName;
 
+use crate::answer::{HeldTerminal, Holder};
+
 /// bash reads the startup files of a login, then this. No history is kept: what an agent types is not the user's.
 const BASH: &str = r#"
 if [ -r /etc/profile ]; then . /etc/profile; fi;
@@ -60,6 +62,12 @@ D=$(screen -ls | sed -n "s/^No Sockets found in \(.*\)\.$/\1/p"); case "$D" in *
 } >/dev/null 2>&1;
 "#;
 
+/// Lists what tmux and screen hold under a name of ours.
+const HELD: &str = r#"
+tmux -L towline list-sessions -F "tmux|#{session_name}|#{session_attached}" 2>/dev/null;
+screen -ls 2>/dev/null | sed -n "s/^[[:space:]]*[0-9]*\.towline-\([^,]*\),.*(\([A-Z][a-z]*\).*/screen|\1|\2/p";
+"#;
+
 /// A shell that the host's own tmux or screen holds, so that it outlives the connection; the same again attaches to it. It is drawn on
 /// the usual screen, so that what scrolls off is kept here, too; no key of theirs is in the way; no settings of the user's are read.
 pub(crate) fn persistent(name: &TerminalName) -> String {
@@ -79,21 +87,52 @@ pub(crate) fn persistent(name: &TerminalName) -> String {
     format!("exec /bin/sh -c '{script}'")
 }
 
-/// Ends what a host holds of that name; the status is 0 if nothing of it is there afterwards.
-pub(crate) fn ended(name: &TerminalName) -> String {
-    let (tmux, screen) = names(name);
+/// Ends what a host holds of these names; the status is 0 if nothing of them is left in its tmux.
+pub(crate) fn ended(names: &[TerminalName]) -> String {
+    let all = |which: fn((String, String)) -> String| names.iter().map(|name| which(self::names(name))).collect::<Vec<_>>().join(" ");
     let script = format!(
-        "{tidy} tmux -L towline kill-session -t \"={tmux}\" >/dev/null 2>&1; screen -S \"{screen}\" -X quit >/dev/null 2>&1; \
-         if tmux -L towline has-session -t \"={tmux}\" 2>/dev/null; then exit 1; fi; tidy; exit 0",
+        "{tidy} E=0; for N in {tmux}; do tmux -L towline kill-session -t \"=$N\" >/dev/null 2>&1; \
+         if tmux -L towline has-session -t \"=$N\" 2>/dev/null; then E=1; fi; done; \
+         for N in {screen}; do screen -S \"$N\" -X quit >/dev/null 2>&1; done; tidy; exit $E",
         tidy = line(TIDY),
+        tmux = all(|(tmux, _)| tmux),
+        screen = all(|(_, screen)| screen),
     );
     format!("exec /bin/sh -c '{script}'")
+}
+
+/// Tells what a host holds: a line `tmux|NAME|PEOPLE` or `screen|NAME|Attached` for each, and [`LISTED`] at the end.
+pub(crate) fn held() -> String {
+    format!("exec /bin/sh -c '{} {} tidy; echo \"{LISTED}\"'", line(TIDY), line(HELD))
+}
+
+/// The last line of the list of what a host holds.
+const LISTED: &str = "towline listed";
+
+/// Reads that list; `None` if it did not come whole. A name that is none of ours is not told.
+pub(crate) fn parse_held(text: &str) -> Option<Vec<HeldTerminal>> {
+    let whole = text.lines().any(|line| line == LISTED);
+    let of_line = |line: &str| {
+        let mut words = line.split('|');
+        let (holder, name, attached, end) = (words.next()?, words.next()?, words.next()?, words.next());
+        let (holder, name, attached) = match holder {
+            "tmux" => (Holder::Tmux, name.replace(',', "."), attached != "0"),
+            "screen" => (Holder::Screen, name.to_owned(), attached == "Attached"),
+            _ => return None,
+        };
+        let name = TerminalName::parse(&name).ok()?;
+        end.is_none().then_some(HeldTerminal { name, holder, attached })
+    };
+    whole.then(|| text.lines().filter_map(of_line).collect())
 }
 
 /// What tmux and screen call it. tmux gives `.` a meaning of its own, screen finds a name by its beginning; no name holds a comma.
 fn names(name: &TerminalName) -> (String, String) {
     (name.as_str().replace('.', ","), format!("towline-{name},"))
 }
+
+/// How many names one command line ends: it stays short for every shell and every kernel.
+pub(crate) const MOST_AT_ONCE: usize = 32;
 
 /// The status that says that a host has nothing to hold a terminal with.
 pub(crate) const NEITHER: i32 = 124;
@@ -114,12 +153,22 @@ mod tests {
     #[test]
     fn a_command_line_passes_through_every_login_shell() {
         let name = TerminalName::parse("job-1.x").expect("a name");
-        for line in [taught(), persistent(&name), ended(&name)] {
+        let names: Vec<TerminalName> = (0..MOST_AT_ONCE).map(|_| TerminalName::parse(&"x".repeat(64)).expect("a name")).collect();
+        for line in [taught(), persistent(&name), ended(std::slice::from_ref(&name)), ended(&names), held()] {
             let inner = line.strip_prefix("exec /bin/sh -c '").and_then(|rest| rest.strip_suffix('\'')).expect("one word of sh");
             assert!(!inner.contains(['\'', '\n', '!']) && !inner.contains("\\\\"), "{inner}");
             assert!(line.len() < 8192);
         }
-        assert!(persistent(&name).contains("-s \"job-1,x\"") && ended(&name).contains("-t \"=job-1,x\""));
+        assert!(persistent(&name).contains("-s \"job-1,x\"") && ended(std::slice::from_ref(&name)).contains("for N in job-1,x;"));
         assert!(persistent(&name).contains("-S \"towline-job-1.x,\""));
+    }
+
+    #[test]
+    fn what_a_host_holds_is_read_between_other_words() {
+        let text = "hello\ntmux|job-1,x|1\ntmux|a b|0\ntmux|$(x)|0\ntmux|job|0|more\nscreen|t.1|Detached\nscreen|u|Attached\n";
+        assert_eq!(parse_held(text), None);
+        let held = parse_held(&format!("{text}{LISTED}\n")).expect("it is whole");
+        let told: Vec<String> = held.iter().map(|held| format!("{} {:?} {}", held.name, held.holder, held.attached)).collect();
+        assert_eq!(told, ["job-1.x Tmux true", "t.1 Screen false", "u Screen true"]);
     }
 }

@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use tempfile::TempDir;
 use towline_base::{Code, limits};
-use towline_engine::action::{Mode, Size, TerminalWait};
-use towline_engine::answer::{Ended, Why};
+use towline_engine::action::{Clean, Mode, Size, TerminalWait};
+use towline_engine::answer::{Ended, TerminalsLeft, Why};
 use towline_engine::{Action, Body, Engine, Settings};
 use towline_testkit::{LabOptions, SshdOptions, eventually, eventually_async};
 use towline_transport::tmux::{NewWindow, Tmux, TmuxSettings};
@@ -134,6 +134,91 @@ async fn a_close_that_does_not_reach_the_host_says_so() {
     desk.send("t", "echo still-$X", pattern("still-kept")).await;
     desk.perform(Action::TerminalClose(crate::desk::name("t"))).await.expect("it closes");
     eventually(SOON, || holder.left().is_empty() && holder.holders().is_empty());
+}
+
+/// The user's own tmux and screen on a host, which nothing of ours may touch; they end with the value.
+struct Users<'a>(&'a Path);
+
+impl<'a> Users<'a> {
+    fn start(files: &'a Path) -> Self {
+        let users = Self(files);
+        for (program, words) in [("tmux", ["new-session", "-d", "-s", "job-1"]), ("screen", ["-d", "-m", "-S", "job-1"])] {
+            let started = users.command(program).args(words).args(["sleep", "600"]).output().expect("it starts");
+            assert!(started.status.success(), "{program}: {}", String::from_utf8_lossy(&started.stderr));
+        }
+        eventually(SOON, || users.there() == ["screen", "tmux"]);
+        users
+    }
+
+    fn command(&self, program: &str) -> std::process::Command {
+        let mut command = towline_testkit::process::command(program);
+        command.env("TMUX_TMPDIR", self.0.join("tmux")).env("SCREENDIR", self.0.join("screen")).env_remove("TMUX").env_remove("STY");
+        command
+    }
+
+    /// Which of the two are there.
+    fn there(&self) -> Vec<&'static str> {
+        let screen = self.command("screen").arg("-ls").output().expect("it runs");
+        let screen = String::from_utf8_lossy(&screen.stdout).contains(".job-1\t");
+        let tmux = self.command("tmux").args(["has-session", "-t", "=job-1"]).output().expect("it runs").status.success();
+        [("screen", screen), ("tmux", tmux)].into_iter().filter_map(|(name, there)| there.then_some(name)).collect()
+    }
+}
+
+impl Drop for Users<'_> {
+    fn drop(&mut self) {
+        let _ = self.command("tmux").arg("kill-server").output();
+        let _ = self.command("screen").args(["-S", "job-1", "-X", "quit"]).output();
+    }
+}
+
+async fn kept(desk: &Desk) -> towline_engine::answer::Kept {
+    let listed = desk.perform(Action::Clean(Clean::List)).await.expect("it lists");
+    let Body::Kept(kept) = listed.body else { panic!("not a list: {:?}", listed.body) };
+    kept
+}
+
+async fn clean_ends_what_a_host_holds(holder: &Holder, by: towline_engine::answer::Holder) {
+    let desk = &holder.desk;
+    let users = Users::start(holder.files.path());
+    assert_eq!(kept(desk).await.terminals, Some(Vec::new()));
+    for name in ["job-1", "job-10", "a.b"] {
+        desk.perform(held(name)).await.expect("it opens");
+    }
+    let mut names: Vec<String> = Vec::new();
+    for terminal in kept(desk).await.terminals.expect("it says") {
+        assert!(terminal.holder == by && terminal.attached, "{terminal:?}");
+        names.push(terminal.name.to_string());
+    }
+    names.sort();
+    assert_eq!(names, ["a.b", "job-1", "job-10"]);
+    // What is finished is removed, and a terminal is not finished while it is there.
+    desk.perform(Action::Clean(Clean::Finished)).await.expect("it removes");
+    assert_eq!(kept(desk).await.terminals.map(|held| held.len()), Some(3));
+    // One whose window is gone is held all the same, and by nothing but its name.
+    desk.rig.lab.sshd.end_connections();
+    eventually_async(SOON, || async { kept(desk).await.terminals.is_some_and(|held| held.iter().all(|held| !held.attached)) }).await;
+    let removed = desk.perform(Action::Clean(Clean::Everything)).await.expect("it removes");
+    let Body::Removed(removed) = removed.body else { panic!("not a removal: {:?}", removed.body) };
+    assert_eq!((removed.terminals, removed.terminals_left), (3, TerminalsLeft::Nothing));
+    eventually(SOON, || holder.holders().is_empty());
+    assert_eq!(users.there(), ["screen", "tmux"]);
+    // The windows bring none of them up again.
+    let read = desk.perform(reading("job-1", Mode::Screen, TerminalWait::Nothing)).await.expect("it reads");
+    assert!(view(read).ended.is_some());
+    assert_eq!(kept(desk).await.terminals, Some(Vec::new()));
+    let ours = |path: &String| path.contains("towline") || path.starts_with("tmp/");
+    eventually(SOON, || !holder.left().iter().any(ours));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clean_lists_and_ends_what_a_hosts_tmux_holds_and_nothing_else() {
+    clean_ends_what_a_host_holds(&Holder::without(&["screen"]).await, towline_engine::answer::Holder::Tmux).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clean_lists_and_ends_what_a_hosts_screen_holds_and_nothing_else() {
+    clean_ends_what_a_host_holds(&Holder::without(&["tmux"]).await, towline_engine::answer::Holder::Screen).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use towline_engine::answer::{Kept, KeptSession, Removed, SessionLife};
+use towline_base::TerminalName;
+use towline_engine::answer::{HeldTerminal, Holder, Kept, KeptSession, Removed, SessionLife, TerminalsLeft};
 
 use super::words::{cut, one_line, size};
 
@@ -11,6 +12,8 @@ use super::words::{cut, one_line, size};
 const COLUMNS: usize = 80;
 /// Sessions that are told one by one.
 const SESSIONS: usize = 50;
+/// Terminals that are told one by one.
+const TERMINALS: usize = 50;
 
 /// What is kept.
 pub(super) fn list(kept: &Kept) -> String {
@@ -36,8 +39,27 @@ pub(super) fn list(kept: &Kept) -> String {
     if kept.sessions.len() > SESSIONS {
         let _ = writeln!(text, "  and {} more", kept.sessions.len() - SESSIONS);
     }
+    text.push_str(&terminals(kept.terminals.as_deref()));
     if kept.others > 0 {
         let _ = writeln!(text, "connections of other towline processes: {}", kept.others);
+    }
+    text
+}
+
+/// The terminals that the host holds; nothing where there is none.
+fn terminals(held: Option<&[HeldTerminal]>) -> String {
+    let Some(held) = held else { return "terminals that it holds: it did not say\n".to_owned() };
+    let mut text = if held.is_empty() { String::new() } else { format!("terminals that it holds: {}\n", held.len()) };
+    for terminal in held.iter().take(TERMINALS) {
+        let holder = match terminal.holder {
+            Holder::Tmux => "tmux",
+            Holder::Screen => "screen",
+        };
+        let attached = if terminal.attached { "attached" } else { "nobody is attached" };
+        let _ = writeln!(text, "{}", narrow(&format!("  {}  in {holder}, {attached}", terminal.name)));
+    }
+    if held.len() > TERMINALS {
+        let _ = writeln!(text, "  and {} more", held.len() - TERMINALS);
     }
     text
 }
@@ -83,6 +105,17 @@ pub(super) fn removed(removed: &Removed) -> String {
     if removed.unsure > 0 {
         let _ = writeln!(text, "not confirmed: that all processes of {} executions have ended", removed.unsure);
     }
+    if removed.terminals > 0 {
+        let _ = writeln!(text, "terminals ended: {}", removed.terminals);
+    }
+    match &removed.terminals_left {
+        TerminalsLeft::Nothing => {}
+        TerminalsLeft::Unknown => text.push_str("not confirmed: that the host holds no terminal any more\n"),
+        TerminalsLeft::Still(names) => {
+            let names: Vec<&str> = names.iter().map(TerminalName::as_str).collect();
+            let _ = writeln!(text, "terminals that still are there: {}", cut(&names.join(" "), 200));
+        }
+    }
     if removed.connections > 0 {
         let _ = writeln!(text, "connections ended: {}", removed.connections);
     }
@@ -124,6 +157,10 @@ mod tests {
             unread: 3,
             output_kib: 1000,
             running_jobs: vec![job],
+            terminals: Some(vec![
+                HeldTerminal { name: TerminalName::parse("db").expect("a name"), holder: Holder::Tmux, attached: false },
+                HeldTerminal { name: TerminalName::parse("x").expect("a name"), holder: Holder::Screen, attached: true },
+            ]),
         };
         let text = list(&kept);
         assert!(text.lines().all(|line| line.chars().count() <= COLUMNS), "{text}");
@@ -132,7 +169,16 @@ mod tests {
             text.contains("\n  and 1 more\nsessions: 3\n  main  a command runs, in /srv/app\n  b  idle for 2 h, in /srv/app\n"),
             "{text}"
         );
-        assert!(text.ends_with("  c  its shell is gone, in /srv/app\nconnections of other towline processes: 1\n"), "{text}");
+        assert!(
+            text.ends_with(
+                "  c  its shell is gone, in /srv/app\nterminals that it holds: 2\n  db  in tmux, nobody is attached\n  x  in screen, \
+                 attached\nconnections of other towline processes: 1\n"
+            ),
+            "{text}"
+        );
+        let none = list(&Kept { terminals: Some(Vec::new()), ..Kept::default() });
+        assert!(none.ends_with("sessions: 0\n"), "{none}");
+        assert!(list(&Kept::default()).ends_with("sessions: 0\nterminals that it holds: it did not say\n"));
     }
 
     #[test]
@@ -142,6 +188,15 @@ mod tests {
             removed(&whole),
             "removed: all of\n/x\nnot confirmed: that all processes of 1 executions have ended\nconnections ended: 1\n"
         );
+        let still = TerminalsLeft::Still(vec![TerminalName::parse("x").expect("a name")]);
+        for (terminals, terminals_left, said) in [
+            (2, TerminalsLeft::Nothing, "terminals ended: 2\n"),
+            (0, TerminalsLeft::Unknown, "not confirmed: that the host holds no terminal any more\n"),
+            (1, still, "terminals ended: 1\nterminals that still are there: x\n"),
+        ] {
+            let whole = Removed { whole: Some("/x".to_owned()), terminals, terminals_left, ..Removed::default() };
+            assert_eq!(removed(&whole), format!("removed: all of\n/x\n{said}"));
+        }
         let some = Removed { executions: 4, sessions: vec!["a".to_owned()], with_jobs: vec!["b".to_owned()], ..Removed::default() };
         assert_eq!(removed(&some), "removed: 4 outcomes; sessions ended: 1\nsession b stays: a job of it runs in the background\n");
     }
