@@ -59,6 +59,8 @@ limits! {
     LONGEST_PAUSE: Duration = Duration::from_secs(5);
     /// Characters of output in one answer: what clients show a model without cutting.
     ANSWER_CHARACTERS: usize = 30_000;
+    /// Bytes of requests that are sent in one piece if they are there in the same moment: a packet or two of ssh.
+    SENT_TOGETHER: usize = 16 * 1024;
     /// Largest frame that the host may send, in bytes of payload: a larger one is a broken or hostile host.
     FRAME_BYTES: usize = 64 * 1024;
     /// Largest reply to one request, in bytes: bounds what a hostile host can make towline hold.

@@ -448,7 +448,13 @@ async fn listen(
 }
 
 async fn send_all(mut input: Box<dyn AsyncWrite + Send + Unpin>, mut requests: mpsc::UnboundedReceiver<Vec<u8>>) {
-    while let Some(bytes) = requests.recv().await {
+    while let Some(mut bytes) = requests.recv().await {
+        // What was asked for in the same moment goes in one piece: ssh makes a packet of each.
+        while bytes.len() < limits::SENT_TOGETHER
+            && let Ok(more) = requests.try_recv()
+        {
+            bytes.extend_from_slice(&more);
+        }
         if input.write_all(&bytes).await.is_err() || input.flush().await.is_err() {
             return;
         }

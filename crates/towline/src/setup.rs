@@ -37,10 +37,11 @@ impl std::io::Write for Log {
     }
 }
 
-/// The runtime of a command.
+/// The runtime of a command. One thread: what a call waits for is the host, and a call that passes from thread to thread pays for it with every
+/// step. What blocks has threads of its own.
 pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
-    let built = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    built.map_err(|error| Failure::new(Code::Local, format!("threads cannot be started: {error}")))
+    let built = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    built.map_err(|error| Failure::new(Code::Local, format!("no event loop can be started: {error}")))
 }
 
 fn text(variable: Variable) -> Option<String> {

@@ -8,15 +8,15 @@
 # process alone may have its pipe open: what lies in there is moved on first.
 tl_testify() {
   if ! tl_whose "$tl_gen"; then return 0; fi
+  # A session that came up in this place since counts its shells from the same number.
+  tl_waited_for "$tl_d/u.$tl_gen"
+  tl_own_pid
+  case $tl_w_pid in "$tl_v" | -) ;; *) return 0 ;; esac
   tl_o_pipe=${tl_b_rest#* * * }
   tl_o_pipe=$tl_d/${tl_o_pipe%% *}
   if [ -p "$tl_o_pipe" ] && ! tl_pump_of "$tl_o_pipe" "$tl_spool"; then
     tl_start_pump "$tl_o_pipe" "$tl_spool" 'e -' a
-    tl_tries=0
-    while ! tl_pump_of "$tl_o_pipe" "$tl_spool" && [ "$tl_tries" -lt 100 ]; do
-      tl_tries=$((tl_tries + 1))
-      tl_nap
-    done
+    tl_within 100 tl_pump_of "$tl_o_pipe" "$tl_spool"
   fi
   if [ -n "$tl_raw" ]; then return 0; fi
   # One that never took its command was told of no end by it.
@@ -28,12 +28,12 @@ tl_testify() {
 # supervisor that is being ended lets go of its FIFOs a moment before it is dead: a shell that waited leaves in that moment.
 tl_stand_by() {
   if [ ! -p "$tl_d/c.$tl_gen" ]; then return 0; fi
-  # Here is the pipe kept open, too, where a pump is not always there to keep it.
-  if [ -n "$TL_FAST" ]; then exec 5<>"$tl_d/c.$tl_gen"; fi
   while tl_alive "$tl_pid" "$tl_birth_of_me"; do
     if [ -n "$TL_FAST" ]; then
+      # What else lies in there is a command that the shell did not take.
       # shellcheck disable=SC3045 # bash alone comes here
-      if IFS='' read -r -t 1 -N 256 -u 5 tl_line; then return 0; fi
+      IFS='' read -r -t 1 -N 256 -u 5 tl_line
+      case $tl_line in q*) return 0 ;; esac
     else
       tl_nap
       if [ ! -p "$tl_d/c.$tl_gen" ]; then return 0; fi
@@ -118,6 +118,7 @@ tl_watch() {
 
 # w GEN: the shell of a command is gone, and nobody waited for it who could tell how it ended.
 tl_on_w() {
+  if tl_lives "$tl_1"; then return 0; fi
   if [ "$tl_1" = "$tl_gen" ]; then
     if [ -n "$tl_current" ] && [ -z "$tl_ended" ]; then tl_2=lost && tl_on_z; fi
     return 0

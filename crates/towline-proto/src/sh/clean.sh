@@ -35,7 +35,7 @@ tl_clean_list() {
 tl_sessions() {
   tl_now
   tl_clock=$tl_v
-  tl_running=" $(tl_job_lines open 0 | grep '|?|' | cut -d '|' -f 2 | tr '\n' ' ')"
+  tl_find_running
   for tl_f in "$TL_ROOT"/s/*; do
     # A copy beside a session is an execution, and told as one.
     case $tl_f in */@*) continue ;; esac
@@ -58,7 +58,7 @@ tl_sessions() {
 }
 tl_last_use() {
   awk -v s="$1" -v boot="$TL_BOOT" '$1 == "+" && $3 == s { mine[$2] = 1 } $1 == "-" && mine[$2] && $3 == boot && $4 + 0 > last { last = $4 + 0 }
-    END { print last + 0 }' "$TL_ROOT/index" 2>/dev/null
+    END { print last + 0 }' "$TL_ROOT/index"
 }
 
 # tl_clean_finished IDLE READ_DAYS UNREAD_DAYS.
@@ -71,7 +71,7 @@ tl_clean_finished() {
   while IFS='|' read -r tl_rest tl_s tl_st tl_idle tl_rest; do
     case $tl_st in
       gone) tl_bury "$TL_ROOT/s/$tl_s" && echo "ended|$tl_s" ;;
-      live) if [ "$tl_idle" -ge "$1" ] 2>/dev/null; then tl_end_if_idle "$tl_s"; fi ;;
+      live) if [ "$tl_idle" -ge "$1" ]; then tl_end_if_idle "$tl_s"; fi ;;
     esac
   done <"$TL_TMP/$TL_REQ.sessions"
   tl_sweep_lanes
@@ -132,16 +132,10 @@ tl_end_lanes() {
 }
 
 # tl_gone_soon PAIRS: returns when these processes are gone, or after two seconds.
-tl_gone_soon() {
-  tl_tries=0
-  while [ "$tl_tries" -lt 40 ]; do
-    tl_left=''
-    for tl_e in $1; do
-      if tl_alive "${tl_e%%:*}" "${tl_e#*:}"; then tl_left=1; fi
-    done
-    if [ -z "$tl_left" ]; then return 0; fi
-    tl_tries=$((tl_tries + 1))
-    tl_nap
+tl_gone_soon() { tl_within 40 tl_all_gone "$1"; }
+tl_all_gone() {
+  for tl_e in $1; do
+    if tl_alive "${tl_e%%:*}" "${tl_e#*:}"; then return 1; fi
   done
 }
 

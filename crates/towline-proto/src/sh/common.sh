@@ -94,6 +94,8 @@ tl_alive() {
   [ -n "$tl_v" ] && { [ "$tl_v" = "$2" ] || [ "$2" = '?' ]; }
 }
 
+tl_gone() { ! tl_alive "$1" "$2"; }
+
 # tl_own_pid: sets tl_v to the pid of this very process, subshell or not.
 tl_own_pid() {
   if [ -n "${BASHPID-}" ]; then
@@ -129,6 +131,17 @@ tl_apart() {
 # tl_nap: sleeps a twentieth of a second, or a second where sleep knows no fractions.
 tl_nap() {
   sleep 0.05 2>/dev/null || sleep 1
+}
+
+# tl_within NAPS COMMAND...: waits until the command succeeds, for so many naps at the most.
+tl_within() {
+  tl_naps=$1
+  shift
+  until "$@"; do
+    if [ "$tl_naps" -le 0 ]; then return 1; fi
+    tl_naps=$((tl_naps - 1))
+    tl_nap
+  done
 }
 
 # tl_read_cwd FILE: sets tl_cwd to the text before the file's last newline, whatever it holds. A file that is empty is just

@@ -5,17 +5,27 @@
 tl_jobs() {
   tl_now
   tl_clock=$tl_v
-  tl_job_lines "$1" "$tl_clock" | while IFS='|' read -r tl_h tl_s tl_st tl_age tl_text; do
-    if [ "$tl_st" = '?' ]; then
-      tl_state_of "$tl_h"
-      tl_st=$tl_state
-      if [ -n "$tl_began" ] && [ "$tl_boot" = "$TL_BOOT" ]; then tl_age=$((tl_clock - tl_began)); fi
-    fi
-    if [ "$tl_st" != away ]; then printf '%s|%s|%s|%s|%s\n' "$tl_h" "$tl_s" "$tl_st" "$tl_age" "$tl_text"; fi
-  done
+  tl_list=$TL_TMP/$TL_REQ.j
+  tl_job_lines "$1" "$tl_clock" >"$tl_list"
+  # Most of a long list is over: a shell, which reads byte by byte, sees only what is not.
+  awk -F '|' '$3 == "?"' "$tl_list" | while IFS='|' read -r tl_h tl_rest; do
+    tl_state_of "$tl_h"
+    tl_age=''
+    if [ -n "$tl_began" ] && [ "$tl_boot" = "$TL_BOOT" ]; then tl_age=$((tl_clock - tl_began)); fi
+    printf '%s|%s|%s\n' "$tl_h" "$tl_state" "$tl_age"
+  done >"$tl_list.s"
+  awk -F '|' '
+    FILENAME == ARGV[1] { state[$1] = $2; age[$1] = $3; next }
+    $3 != "?" { print; next }
+    state[$1] != "away" {
+      line = $0
+      for (i = 0; i < 4; i++) sub(/^[^|]*\|/, "", line)
+      print $1 "|" $2 "|" state[$1] "|" age[$1] "|" line
+    }' "$tl_list.s" "$tl_list"
 }
 
-# tl_job_lines WHICH CLOCK: the index as such lines, in the order of their beginning.
+# tl_job_lines WHICH CLOCK: the index as such lines, in the order of their beginning; the state of one whose end is not in there is ?, and
+# those alone are told if WHICH is ?.
 tl_job_lines() {
   awk -v all="$1" -v now="$2" -v boot="$TL_BOOT" '
     $1 == "+" && !($2 in text) {
@@ -30,12 +40,12 @@ tl_job_lines() {
       for (i = 0; i < n; i++) {
         h = order[i]
         # What was answered is over, also where its end is only about to be written here.
-        if (h in gone || (all != "all" && h in read)) continue
+        if (h in gone || (all != "all" && h in read) || (all == "?" && h in state)) continue
         line = text[h]
         gsub(/\\\\/, "\001", line); sub(/\\n.*/, "", line); gsub(/\001/, "\\", line)
         print h "|" of[h] "|" (h in state ? state[h] : "?") "|" (h in at ? now - at[h] : "") "|" line
       }
-    }' "$TL_ROOT/index" 2>/dev/null
+    }' "$TL_ROOT/index"
 }
 
 # tl_visits SESSION: a line as of tl_jobs for each execution that a person asked for and the agent was not told of; then they are.

@@ -133,9 +133,8 @@ tl_taken() {
 
 # tl_open: this lane's own directory and FIFOs.
 tl_open() {
-  tl_own_pid
-  tl_lane_pid=$tl_v
-  tl_birth "$tl_v"
+  tl_own_birth
+  tl_lane_pid=$tl_me
   TL_LANE_ID=$tl_lane_pid.${tl_v#?}
   TL_TMP=$TL_ROOT/l/$TL_LANE_ID
   # shellcheck disable=SC2034 # the file tools lock here, against every other lane of this user
@@ -160,11 +159,7 @@ tl_lane_end() {
     tl_n=$((tl_n + 1))
   done
   # A worker may be about to write a last file.
-  tl_n=0
-  while ! rm -rf "$TL_TMP" && [ "$tl_n" -lt 40 ]; do
-    tl_n=$((tl_n + 1))
-    tl_nap
-  done
+  tl_within 40 rm -rf "$TL_TMP"
   if [ ! -d "$TL_ROOT/x" ]; then tl_leave_place; fi
 }
 
@@ -247,15 +242,15 @@ tl_work() {
   exec </dev/null 7>&-
   tl_body_file=$TL_TMP/$TL_REQ.b
   case $1 in
-    tool) tl_tool "$@" >"$tl_body_file" 2>/dev/null ;;
-    output) tl_decode "$9" && tl_output "$2" "$3" "$4" "$5" "$6" "$7" "$8" "$tl_v" >"$tl_body_file" 2>/dev/null ;;
-    stop) tl_stop "$2" "$3" >"$tl_body_file" 2>/dev/null ;;
-    visits) tl_visits "$2" >"$tl_body_file" 2>/dev/null ;;
-    jobs) tl_jobs "$2" >"$tl_body_file" 2>/dev/null ;;
-    session) tl_session_facts "$2" >"$tl_body_file" 2>/dev/null ;;
-    end) tl_session_end "$2" >"$tl_body_file" 2>/dev/null ;;
-    facts) tl_facts >"$tl_body_file" 2>/dev/null ;;
-    sweep) tl_sweep "$2" "$3" "$4" "$5" "$6" >"$tl_body_file" 2>/dev/null ;;
+    tool) tl_tool "$@" >"$tl_body_file" ;;
+    output) tl_decode "$9" && tl_output "$2" "$3" "$4" "$5" "$6" "$7" "$8" "$tl_v" >"$tl_body_file" ;;
+    stop) tl_stop "$2" "$3" >"$tl_body_file" ;;
+    visits) tl_visits "$2" >"$tl_body_file" ;;
+    jobs) tl_jobs "$2" >"$tl_body_file" ;;
+    session) tl_session_facts "$2" >"$tl_body_file" ;;
+    end) tl_session_end "$2" >"$tl_body_file" ;;
+    facts) tl_facts >"$tl_body_file" ;;
+    sweep) tl_sweep "$2" "$3" "$4" "$5" "$6" >"$tl_body_file" ;;
     bound) printf '%s %s .\n' "$2" "$3" >"$TL_TMP/keep" && mv "$TL_TMP/keep" "$TL_ROOT/keep" ;;
     clean)
       if [ "$2" = all ]; then
@@ -266,7 +261,7 @@ tl_work() {
         return 0
       fi
       shift
-      tl_clean "$@" >"$tl_body_file" 2>/dev/null
+      tl_clean "$@" >"$tl_body_file"
       ;;
     *) false ;;
   esac

@@ -15,7 +15,7 @@ tl_list() {
     return 1
   fi
   tl_err=eacces
-  cd -P -- "./$tl_name" 2>/dev/null && [ -r . ] || return 1
+  cd -P -- "./$tl_name" && [ -r . ] || return 1
   tl_limit=$3 tl_total=0
   # The shell's own expansion is sorted, needs no process, and keeps names apart whatever they hold.
   set +f

@@ -26,12 +26,12 @@ tl_slice() {
 tl_cut() {
   tl_skip=$(($2 - $4)) tl_take=$3
   if [ "$tl_skip" -lt 0 ]; then tl_take=$((tl_take + tl_skip)) tl_skip=0; fi
-  if [ "$tl_take" -gt 0 ]; then tail -c "+$((tl_skip + 1))" "$1" 2>/dev/null | tl_first "$tl_take"; fi
+  if [ "$tl_take" -gt 0 ]; then tail -c "+$((tl_skip + 1))" "$1" | tl_first "$tl_take"; fi
 }
 
 # tl_first COUNT: the first COUNT bytes of a stream whose rest nobody needs.
 tl_first() {
-  head -c "$1" 2>/dev/null || dd ibs=1 obs=65536 count="$1" 2>/dev/null
+  head -c "$1" || dd ibs=1 obs=65536 count="$1"
 }
 
 # tl_output HANDLE STREAM OFFSET LIMIT TAIL WAIT FOR PATTERN: waits up to WAIT hundredths of a second for the end

@@ -44,7 +44,7 @@ tl_move() {
   tl_v=$(LC_ALL=C dd bs=65536 count="$tl_reads" 2>&1 >>"$1") || tl_full=full
   tl_v=${tl_v%% records in*}
   tl_v=${tl_v##*[!0-9+]}
-  [ "$((${tl_v%%+*} + ${tl_v#*+}))" -eq "$tl_reads" ] 2>/dev/null && [ -z "$tl_full" ]
+  [ "$((${tl_v%%+*} + ${tl_v#*+}))" -eq "$tl_reads" ] && [ -z "$tl_full" ]
 }
 
 # tl_crowded: whether there is no room for more than the ends of what comes. Looks the less often, the more room there is.
@@ -83,7 +83,7 @@ tl_look_around() {
 
 # tl_size FILE: sets tl_v to its size in bytes.
 tl_size() {
-  tl_v=$(wc -c <"$1" 2>/dev/null) || tl_v=0
+  tl_v=$(wc -c <"$1") || tl_v=0
   tl_v=$((tl_v))
 }
 
@@ -129,11 +129,9 @@ tl_start_pump() {
     # shellcheck disable=SC2094 # opened for both first, so that opening it for reading waits for nobody
     exec 5<>"$1" <"$1"
     exec 5>&-
-    tl_own_pid
-    tl_p=$tl_v
-    tl_birth "$tl_p"
+    tl_own_birth
     tl_pump_file=$1.m
-    printf '%s %s %s %s\n' "$tl_p" "$tl_v" "${2##*/}" "${4:-s}" >"$tl_pump_file"
+    printf '%s %s %s %s\n' "$tl_me" "$tl_v" "${2##*/}" "${4:-s}" >"$tl_pump_file"
     tl_pump "$2" "$tl_in" "$3"
   ) &
   tl_v=$!
@@ -179,7 +177,7 @@ tl_settle() {
 tl_is_held() {
   if [ ! -d /proc/self/fd ]; then return 0; fi
   # shellcheck disable=SC2010 # the names are pids, and the link's mode and target are what is looked at
-  ls -l /proc/[0-9]*/fd 2>/dev/null | grep -F -e "-> $1" | grep -q '^l.w'
+  ls -l /proc/[0-9]*/fd | grep -F -e "-> $1" | grep -q '^l.w'
 }
 
 # tl_pieces SPOOL: the offsets of the pieces that follow its first bytes, in order.

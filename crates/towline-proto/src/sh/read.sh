@@ -65,7 +65,7 @@ tl_read_window() {
     fi
   fi
   tl_words="window $tl_first $tl_count $tl_size $tl_v" tl_source=$TL_TMP/$TL_REQ.w$tl_i
-  tl_read_lines <"$tl_from" | { head -c "$((tl_max + 1))" 2>/dev/null || cat; } >"$tl_source"
+  tl_read_lines <"$tl_from" | { head -c "$((tl_max + 1))" || cat; } >"$tl_source"
 }
 tl_read_lines() {
   if [ "$tl_first" -le 1 ]; then
@@ -117,7 +117,7 @@ tl_read_state() {
 # tl_read_sizes FILE...: sets tl_sizes to a space and the size for each, -1 if it is gone. Each line of wc ends with a name that is
 # known, whatever it holds.
 tl_read_sizes() {
-  tl_v=$(wc -c "$@" 2>/dev/null; printf x) tl_sizes=''
+  tl_v=$(wc -c "$@"; printf x) tl_sizes=''
   for tl_arg in "$@"; do
     tl_x=-1
     case $tl_v in

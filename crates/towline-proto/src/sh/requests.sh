@@ -32,11 +32,7 @@ tl_run() {
 # does nothing if it was. A record that is not whole was left by a lane that ended in the middle of it, and is written again.
 tl_run_again() {
   # Another lane may be writing it in this moment; one that was lost in the middle writes no more.
-  tl_tries=0
-  while ! tl_read_record "$1" && [ -e "$tl_x" ] && [ "$tl_tries" -lt 20 ]; do
-    tl_tries=$((tl_tries + 1))
-    tl_nap
-  done
+  tl_within 20 tl_is_settled "$1"
   if [ -n "$tl_whole" ]; then
     if [ "$tl_id" != "$2" ]; then tl_frame n "$1" taken && return 1; fi
     if [ "$tl_digest" != "$3" ]; then tl_frame n "$1" digest && return 1; fi
@@ -57,6 +53,8 @@ tl_run_again() {
   tl_frame n "$1" state
   return 1
 }
+
+tl_is_settled() { tl_read_record "$1" || [ ! -e "$tl_x" ]; }
 
 # What an execution is given beside its command is there before its record is: a record that is whole has all of it.
 tl_arguments() {
@@ -170,8 +168,8 @@ tl_revive() {
 tl_look_after() {
   tl_beside
   exec </dev/null
-  tl_job_lines open 0 | while IFS="|" read -r tl_h tl_rest tl_kind tl_rest; do
-    if [ "$tl_kind" = "?" ] && tl_read_record "$tl_h" && tl_is_awaited "$tl_h"; then
+  tl_job_lines '?' 0 | while IFS='|' read -r tl_h tl_rest; do
+    if tl_read_record "$tl_h" && tl_is_awaited "$tl_h"; then
       case $tl_state in
         queued) tl_start "$tl_h" "$tl_session" "$tl_mode" & ;;
         running)
@@ -235,13 +233,10 @@ tl_session_end() {
   # Where that one is lost, another has to see to what it left.
   if [ -z "$tl_live" ]; then tl_ensure "$1"; fi
   tl_say "$TL_ROOT/s/$1/in" q
-  tl_tries=0
-  while [ -e "$TL_ROOT/s/$1" ] && [ ! -e "$TL_ROOT/s/$1/busy" ] && [ "$tl_tries" -lt 200 ]; do
-    tl_tries=$((tl_tries + 1))
-    tl_nap
-  done
+  tl_within 200 tl_has_answered "$TL_ROOT/s/$1"
   if [ -e "$TL_ROOT/s/$1" ]; then echo busy; else echo ended; fi
 }
+tl_has_answered() { [ ! -e "$1" ] || [ -e "$1/busy" ]; }
 
 # tl_facts: what the host is and has.
 tl_facts() {

@@ -34,6 +34,8 @@ tl_start_shell() {
     esac
     tl_rc=$? tl_by=''
     if [ -s "$tl_d/z.$tl_gen" ]; then tl_by=signal; fi
+    # Open before anything is said, so that what is answered is not lost.
+    if [ -n "$TL_FAST" ] && [ -p "$tl_d/c.$tl_gen" ]; then exec 5<>"$tl_d/c.$tl_gen"; fi
     if ! tl_alive "$tl_pid" "$tl_birth_of_me"; then tl_testify "$tl_rc" "$tl_by"; fi
     # Where the whole state was removed, the supervisor waits for words that nobody can send any more.
     if ! tl_say "$tl_in" "z $tl_gen $tl_rc $tl_by" && [ ! -d "$tl_d" ] && tl_alive "$tl_pid" "$tl_birth_of_me"; then kill -s TERM "$tl_pid"; fi
@@ -109,6 +111,7 @@ tl_on_y() {
 # z GEN STATUS SIGNALLED: the shell's process ended (STATUS lost: nobody knows how). If a command was in work, that is its outcome; in any case a new shell takes
 # over from the last saved state.
 tl_on_z() {
+  if tl_lives "$tl_1"; then return 0; fi
   tl_g=$tl_1
   if [ "$tl_g" != "$tl_gen" ]; then
     if [ -r "$tl_d/away.$tl_g" ]; then
@@ -133,6 +136,13 @@ tl_on_z() {
   if [ -z "$tl_ready" ]; then tl_on_still_birth; fi
   if [ "$tl_once" = - ] || [ -z "$tl_current" ]; then tl_start_shell "$tl_state_file"; fi
   if [ -n "$tl_copies" ] && [ -n "$tl_ready" ]; then tl_begin_copies; fi
+}
+
+# tl_lives GEN: the shell of this generation lives: what is said of its end was meant for a session that was in this place before.
+tl_lives() {
+  tl_o_pid=''
+  { IFS=' ' read -r tl_o_pid tl_o_start tl_rest <"$tl_d/u.$1"; } 2>/dev/null
+  tl_alive "$tl_o_pid" "${tl_o_start-}"
 }
 
 # A shell that ended before it was ready: its login files may end it, or its saved state; without both it must come up.

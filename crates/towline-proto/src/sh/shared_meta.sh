@@ -6,9 +6,9 @@
 tl_f_meta() {
   tl_form=''
   if command -v stat >/dev/null 2>&1; then
-    if tl_v=$(stat -c '%A %s %Y %U:%G' "$@" 2>/dev/null); then
+    if tl_v=$(stat -c '%A %s %Y %U:%G' "$@"); then
       tl_form=gnu
-    elif tl_v=$(stat -f '%Sp %z %m %Su:%Sg' "$@" 2>/dev/null); then
+    elif tl_v=$(stat -f '%Sp %z %m %Su:%Sg' "$@"); then
       tl_form=bsd
     fi
   fi
@@ -18,7 +18,7 @@ tl_f_meta() {
     case $tl_v in
       *"$tl_nl"*) ;;
       *)
-        if tl_v=$(ls -ld "$@" 2>/dev/null && printf x); then tl_form='ls'; fi
+        if tl_v=$(ls -ld "$@" && printf x); then tl_form='ls'; fi
         tl_v=${tl_v%"$tl_nl"x}
         ;;
     esac
@@ -44,7 +44,7 @@ tl_f_group() {
       case $tl_arg in *"$tl_nl"*) continue ;; esac
       if [ -L "$tl_arg" ]; then set -- "$@" "$tl_arg"; fi
     done
-    if [ "$#" -gt 0 ]; then tl_v=$(ls -ld "$@" 2>/dev/null); fi
+    if [ "$#" -gt 0 ]; then tl_v=$(ls -ld "$@"); fi
     ;;
   esac
   tl_f_field "$tl_v"

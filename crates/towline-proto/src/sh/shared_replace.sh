@@ -58,15 +58,15 @@ tl_f_mask() {
 
 # tl_f_keep: gives the private file the mode and the owner of the old one; adds to tl_lost what cannot be kept.
 tl_f_keep() {
-  if [ "$tl_own" != "$tl_uid:$tl_gid" ] && ! chown "$tl_uid:$tl_gid" "$tl_temp" 2>/dev/null; then
+  if [ "$tl_own" != "$tl_uid:$tl_gid" ] && ! chown "$tl_uid:$tl_gid" "$tl_temp"; then
     if [ "${tl_own%:*}" != "$tl_uid" ]; then tl_lost="$tl_lost owner=$tl_uid"; fi
-    if ! chgrp "$tl_gid" "$tl_temp" 2>/dev/null; then tl_lost="$tl_lost group=$tl_gid"; fi
+    if ! chgrp "$tl_gid" "$tl_temp"; then tl_lost="$tl_lost group=$tl_gid"; fi
   fi
   tl_f_octal "$tl_mode"
   # Set-id bits belong to an owner; they do not go to another.
   if [ -n "$tl_lost" ]; then tl_v=0${tl_v#?}; fi
   if [ "$tl_own$tl_made" != "$tl_uid:$tl_gid$tl_mode" ]; then
-    chmod "$tl_v" "$tl_temp" 2>/dev/null || tl_lost="$tl_lost mode=$tl_v"
+    chmod "$tl_v" "$tl_temp" || tl_lost="$tl_lost mode=$tl_v"
   fi
   if [ "$tl_links" -gt 1 ]; then tl_lost="$tl_lost links=$tl_links"; fi
   case $tl_mode in *+) tl_lost="$tl_lost acl=1" ;; esac
@@ -93,7 +93,7 @@ tl_f_digit() {
 tl_f_swap() {
   if [ -n "$tl_tag" ]; then
     tl_f_lock "$tl_inode"
-    tl_f_tag "${tl_tag%%:*}" "./$tl_name" 2>/dev/null
+    tl_f_tag "${tl_tag%%:*}" "./$tl_name"
     if [ "$tl_v" != "$tl_tag" ]; then
       rm -f "$tl_temp" "$tl_lock"
       tl_err=changed && return 1
@@ -124,15 +124,15 @@ tl_f_create() {
 # one that stands longer belongs to a writer that was killed.
 tl_f_lock() {
   tl_lock=${TL_LOCKS:-$TL_TMP}/k$1 tl_tries=0
-  until (set -C; printf '%s\n' "$$" >"$tl_lock") 2>/dev/null; do
+  until (set -C; printf '%s\n' "$$" >"$tl_lock"); do
     tl_tries=$((tl_tries + 1)) tl_v=''
-    { IFS= read -r tl_v <"$tl_lock"; } 2>/dev/null
+    IFS= read -r tl_v <"$tl_lock"
     case $tl_v in
       '' | *[!0-9]*) ;;
-      *) kill -0 "$tl_v" 2>/dev/null || rm -f "$tl_lock" ;;
+      *) kill -0 "$tl_v" || rm -f "$tl_lock" ;;
     esac
     if [ "$tl_tries" -gt 50 ]; then rm -f "$tl_lock"; fi
     if [ "$tl_tries" -gt 60 ]; then return 0; fi
-    sleep 0.1 2>/dev/null || sleep 1
+    sleep 0.1 || sleep 1
   done
 }

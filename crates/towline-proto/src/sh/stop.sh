@@ -52,7 +52,7 @@ tl_tree() {
 tl_earlier() {
   if [ -n "$(tl_marked "TOWLINE_EXECUTION=$4" "/proc/$1/environ")" ]; then return 1; fi
   if [ -n "$(tl_marked TOWLINE_EXECUTION= "/proc/$1/environ")" ]; then return 0; fi
-  [ "$2" -lt "$3" ] 2>/dev/null
+  [ "$2" -lt "$3" ]
 }
 
 # tl_marked TEXT FILES: prints the files of /proc that hold the text. busybox's grep sees nothing behind a NUL; its tail names
@@ -63,7 +63,7 @@ tl_marked() {
   if printf 'a\0b\n' | grep -q -F -e b; then
     grep -l -s -F -e "$tl_text" "$@"
   else
-    tail -c +1 /dev/null "$@" 2>/dev/null | tr '\0' '\n' | awk -v text="$tl_text" '
+    tail -c +1 /dev/null "$@" | tr '\0' '\n' | awk -v text="$tl_text" '
       $1 == "==>" && $2 ~ /^\/proc\// { name = $2 }
       name != "" && index($0, text) { print name; name = "" }'
   fi
@@ -73,7 +73,7 @@ tl_marked() {
 tl_signal() {
   for tl_e in $tl_pids; do
     if tl_alive "${tl_e%%:*}" "${tl_e#*:}"; then
-      kill -s "$1" "${tl_e%%:*}" 2>/dev/null && tl_count=$((tl_count + 1))
+      kill -s "$1" "${tl_e%%:*}" && tl_count=$((tl_count + 1))
     fi
   done
 }
@@ -147,11 +147,7 @@ tl_stop_tree() {
   tl_count=$tl_keep
   if tl_alive "$1" "$2"; then kill -s KILL "$1"; fi
   if [ -n "$tl_watcher" ]; then kill -s CONT "$tl_watcher"; fi
-  tl_tries=0
-  while tl_alive "$1" "$2" && [ "$tl_tries" -lt 40 ]; do
-    tl_tries=$((tl_tries + 1))
-    tl_nap
-  done
+  tl_within 40 tl_gone "$1" "$2"
 }
 
 # tl_stop_queued HANDLE: an execution that waits for its turn: its beginning is claimed here, so nobody can begin it.

@@ -22,7 +22,7 @@ tl_supervise() {
   tl_create "$tl_d/g.$tl_number" "$tl_pid $tl_birth_of_me" || exit 0
   if [ -e "$tl_d/ready" ]; then rm -f "$tl_d/ready"; fi
   tl_name_spools
-  tl_gen=$((tl_number * 1000)) tl_slot=0 tl_attempt=0 tl_current='' tl_queue='' tl_copies='' tl_idle='' tl_ended='' tl_hurry='' tl_saving=''
+  tl_gen=$((tl_number * 1000)) tl_slot=0 tl_attempt=0 tl_current='' tl_queue='' tl_copies='' tl_idle='' tl_ended='' tl_hurry='' tl_glances=9 tl_saving=''
   tl_drained='' tl_drained2='' tl_output='' tl_flags='' tl_pipe='' tl_my_spool='' tl_pump_pid='' tl_marked='' tl_leaving='' tl_ready='' tl_timer=''
   tl_login=-l tl_login_timer='' tl_full='' tl_s_cwd='?' tl_away='' tl_unsure='' tl_deaths=0 tl_state_file=$2
   if [ "$2" = - ]; then
@@ -124,12 +124,7 @@ tl_finish() {
   tl_say "$tl_d/c.$tl_gen" 'q q q'
   if [ "$tl_once" = - ]; then
     rm -f "$tl_d/cur"
-    tl_tries=0
-    while tl_alive "$tl_shell_pid" "$tl_shell_start" && [ "$tl_tries" -lt 40 ]; do
-      tl_tries=$((tl_tries + 1))
-      tl_nap
-    done
-    if tl_alive "$tl_shell_pid" "$tl_shell_start"; then kill -s KILL "$tl_shell_pid"; fi
+    tl_within 40 tl_gone "$tl_shell_pid" "$tl_shell_start" || kill -s KILL "$tl_shell_pid"
   fi
   tl_remove "$tl_d" "$tl_pid.$tl_birth_of_me"
   exit 0
@@ -138,13 +133,10 @@ tl_finish() {
 # tl_remove DIR NAME: a session's directory leaves its place in one step: whoever wants the session finds all of it or nothing, and no
 # supervisor comes up in one that is half removed, where nobody could tell it anything any more. NAME: PID.START of whoever removes it.
 tl_remove() {
-  tl_v=$TL_ROOT/s/.$2 tl_tries=0
+  tl_v=$TL_ROOT/s/.$2
   if ! mv "$1" "$tl_v"; then tl_v=$1; fi
   # Somebody may be about to write a last file.
-  while ! rm -rf "$tl_v" && [ "$tl_tries" -lt 40 ]; do
-    tl_tries=$((tl_tries + 1))
-    tl_nap
-  done
+  tl_within 40 rm -rf "$tl_v"
 }
 
 # --- beginning ---------------------------------------------------------------------------------------------------
@@ -170,7 +162,7 @@ tl_begin() {
   fi
   tl_claimed_by_me "$1" || return 1
   tl_current=$1 tl_idle=''
-  if [ -n "$TL_FAST" ]; then tl_hurry=0.01; fi
+  if [ -n "$TL_FAST" ]; then tl_hurry=0.01 tl_glances=0; fi
   case $tl_c_flags$tl_limit in *[ev1-9]*) tl_begin_special "$1" ;; esac
   tl_say "$tl_d/c.$tl_gen" "$1 $tl_pipe $tl_c_flags $tl_id"
 }
@@ -255,11 +247,19 @@ tl_conclude_if() {
 tl_on_t() {
   if [ "$tl_1" != "$tl_slot" ] || [ -z "$tl_current" ]; then return 0; fi
   if [ -z "$tl_ended" ]; then
-    # Also for a silent one: were this supervisor lost, nobody else would see that it begins to print.
-    tl_pump_it
+    tl_is_silent || tl_pump_it
   elif [ -z "$tl_marked" ]; then
     tl_hold
   fi
+}
+
+# tl_is_silent: whether the command has printed nothing yet, and may soon be over: a pump costs several processes. It is looked at again in
+# a moment, and for half a second at most: were this supervisor lost, nobody else would see that it begins to print.
+tl_is_silent() {
+  # shellcheck disable=SC3045 # bash alone comes here
+  if [ "$tl_glances" -ge 9 ] || read -r -t 0 -u 4; then return 1; fi
+  tl_glances=$((tl_glances + 1))
+  case $tl_glances in 1) tl_hurry=0.02 ;; 2) tl_hurry=0.04 ;; *) tl_hurry=0.07 ;; esac
 }
 
 # tl_hold: somebody still holds the pipe. The session leaves this pipe to them, and a process of its own finds out when
@@ -294,11 +294,21 @@ tl_conclude() {
   case $tl_output in ?*) tl_s_line="o $tl_v - - - - .$tl_nl$tl_s_line" ;; esac
   tl_publish "$tl_current" "$tl_ended" "$tl_took" "$tl_flags" "$tl_s_line" "$tl_words"
   case $tl_c_flags$tl_limit in *[iop1-9]*) tl_conclude_special ;; esac
-  if [ "$tl_once" != - ]; then tl_finish; fi
+  if [ "$tl_once" != - ]; then
+    tl_linger
+    tl_finish
+  fi
   tl_current='' tl_ended='' tl_flags='' tl_full='' tl_output='' tl_unsure=''
   tl_prepare
   if [ -n "$tl_leaving" ]; then tl_leave; fi
   if [ -n "$tl_idle" ] && [ -n "$tl_queue" ]; then tl_begin_next; fi
+}
+# Copies often end side by side: whoever waits for an outcome is served before anything is tidied up.
+tl_linger() {
+  # shellcheck disable=SC3045 # bash alone comes here
+  while [ -n "$TL_FAST" ] && IFS='' read -r -t 0.5 -N 256 -u 3 tl_line; do
+    case $tl_line in q*) return 0 ;; esac
+  done
 }
 tl_conclude_special() {
   tl_call_off "$tl_timer"

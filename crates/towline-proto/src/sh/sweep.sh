@@ -38,9 +38,12 @@ tl_sweep_lanes() {
   done
 }
 
+# tl_find_running: sets tl_running to the names of sessions in which something runs, each between blanks.
+tl_find_running() { tl_running=" $(tl_job_lines '?' 0 | cut -d '|' -f 2 | tr '\n' ' ')"; }
+
 # tl_sweep_sessions DAYS: sessions in which nothing runs and whose state is that old.
 tl_sweep_sessions() {
-  tl_running=" $(tl_job_lines open 0 | grep '|?|' | cut -d '|' -f 2 | tr '\n' ' ')"
+  tl_find_running
   for tl_d in "$TL_ROOT"/s/*; do
     if [ ! -d "$tl_d" ] || [ -n "$(find "$tl_d" -prune -mtime "-$1")" ] || [ -n "$(find "$tl_d/cwd" "$tl_d/st.0" "$tl_d/st.1" -mtime "-$1")" ]; then continue; fi
     case $tl_running in *" ${tl_d##*/} "*) continue ;; esac
@@ -173,7 +176,7 @@ tl_expire() {
 # tl_sweep_files DAYS: spools that no record names (prepared by a session that is gone), lists of lanes and arguments without
 # their record, programs of other versions that nobody uses.
 tl_sweep_files() {
-  tl_used=" $(cat "$TL_ROOT"/s/*/cur "$TL_ROOT"/l/*/pid 2>/dev/null | tr '\n' ' ') ${TL_PROGRAM##*/} "
+  tl_used=" $(cat "$TL_ROOT"/s/*/cur "$TL_ROOT"/l/*/pid | tr '\n' ' ') ${TL_PROGRAM##*/} "
   (cd "$TL_ROOT" && find o w a -type f -mtime "+$(($1 - 1))" && find . -name 'p-*' -type f -mtime +0) | while IFS='' read -r tl_f; do
     tl_name=${tl_f##*/}
     case $tl_f in

@@ -1,7 +1,7 @@
 //! What is told of a command whose supervisor was lost in the moment of its beginning or its end: the truth, all of the output or the word
 //! that some may be missing, and never that nothing was printed.
 
-use std::fs;
+use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 
 use rustix::process::Signal;
@@ -172,6 +172,37 @@ fn a_session_ends_beside_what_it_handed_over(own: &'static str) {
     host.quiet();
 }
 
+/// Whoever waited for a shell may speak when its session is over and another one is in its place, which counts its shells from the same
+/// number: that one's command goes on.
+fn words_about_an_earlier_shell_are_not_believed(own: &'static str) {
+    let host = Host::new(own, "bash");
+    let mut line = host.open();
+    for handed_over in [false, true] {
+        let go = host.home().join(if handed_over { "go" } else { "on" });
+        let run = command(&format!("echo begun; while [ ! -e {} ]; do sleep 0.05; done; echo over", go.display()));
+        line.begin(&run);
+        until("it has begun", || if record(&host, &run).contains("\nb ") { Ok(()) } else { Err(record(&host, &run)) });
+        let begun = record(&host, &run);
+        let generation = begun.lines().find_map(|line| line.strip_prefix("b ")?.split(' ').nth(6)).unwrap();
+        if handed_over {
+            line.send(&Request::Over(run.handle.clone()));
+            assert_eq!(line.bash("echo on").text(), "on\n");
+        }
+        let mut session = OpenOptions::new().read(true).write(true).open(host.root().join("s/main/in")).unwrap();
+        for word in ["z", "w"] {
+            session.write_all(format!("{:<255}\n", format!("{word} {generation} 9 signal")).as_bytes()).unwrap();
+        }
+        if handed_over {
+            assert_eq!(line.bash("echo still").text(), "still\n");
+        }
+        fs::write(&go, "").unwrap();
+        let ended = line.end(&run);
+        assert_eq!((ended.state.as_str(), ended.text().as_str()), ("exit 0", "begun\nover\n"));
+    }
+    line.close(&["main"]);
+    host.quiet();
+}
+
 /// A command is lost with its shell and with whoever waited for that, while its supervisor lives: that is told, and the session goes on.
 fn nobody_is_left_who_knows(own: &'static str) {
     let host = Host::new(own, "bash");
@@ -283,6 +314,11 @@ macro_rules! under {
             #[test]
             fn a_session_ends_beside_what_it_handed_over() {
                 super::a_session_ends_beside_what_it_handed_over($own);
+            }
+
+            #[test]
+            fn words_about_an_earlier_shell_are_not_believed() {
+                super::words_about_an_earlier_shell_are_not_believed($own);
             }
 
             #[test]
