@@ -49,8 +49,8 @@ fn fits(pattern: &[char], name: &[char]) -> bool {
     while n < name.len() {
         match pattern.get(p) {
             Some('*') => {
-                again = Some((p + 1, n));
                 p += 1;
+                again = Some((p, n));
             }
             Some(c) if *c == '?' || *c == name[n] => {
                 p += 1;
@@ -58,8 +58,8 @@ fn fits(pattern: &[char], name: &[char]) -> bool {
             }
             _ => match again {
                 Some((star, from)) => {
-                    again = Some((star, from + 1));
                     (p, n) = (star, from + 1);
+                    again = Some((p, n));
                 }
                 None => return false,
             },

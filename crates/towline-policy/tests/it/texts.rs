@@ -43,6 +43,12 @@ fn a_refusal_names_tool_host_reason_and_rule() {
         ),
         ("refuse=mk:no-mkfs-here", "Bash $ mkfs", "Bash on prod is not permitted: no-mkfs-here (refuse). [forbidden]"),
         ("refuse=mk", "Bash $ mkfs", "Bash on prod is not permitted: the text matches the guard \"mk\" (refuse). [forbidden]"),
+        // A password that is typed is not the reason here, so another way to type it is no way out.
+        (
+            "without=TerminalSend",
+            "TerminalSend +typed",
+            "TerminalSend on prod is not permitted: the tool is excluded (without). [forbidden]",
+        ),
         (
             "ask=Bash",
             "Bash",
