@@ -54,7 +54,7 @@ impl Meaning {
         let meaning = Self { file, rules, name: source.name.to_owned(), text: source.text.to_owned(), home: home.to_owned() };
         secrets::sources(&meaning)?;
         for (name, host) in meaning.file.hosts.iter().flat_map(Spanned::get_ref) {
-            let alias = HostAlias::parse(name).map_err(|error| source.wrong(0, &format!("hosts.{name:?}: {error}")))?;
+            let alias = HostAlias::parse(name).map_err(|error| source.wrong_key(&["hosts", name], &format!("hosts.{name:?}: {error}")))?;
             if let Some(hosts) = &host.hosts {
                 return Err(source.wrong(hosts.span().start, "only a group has hosts"));
             }
@@ -62,7 +62,9 @@ impl Meaning {
         }
         for (name, group) in meaning.file.groups.iter().flat_map(Spanned::get_ref) {
             if group.hosts.is_none() {
-                return Err(source.wrong(0, &format!("groups.{name}: it says no hosts")).hint("Say hosts = [\"web-*\", …]."));
+                return Err(source
+                    .wrong_key(&["groups", name], &format!("groups.{name}: it says no hosts"))
+                    .hint("Say hosts = [\"web-*\", …]."));
             }
             if let Some(ssh) = &group.ssh {
                 return Err(source.wrong(ssh.span().start, "a group has no name of its own for ssh: say it of each host"));
@@ -323,27 +325,30 @@ shell = 'none'
     #[test]
     fn what_cannot_mean_anything_is_refused_with_its_place() {
         for (text, said) in [
-            ("[hosts.'a b']\n", "c:1: hosts.\"a b\": host: \"a b\" cannot be used"),
+            ("\n[hosts.'a b']\n", "c:2: hosts.\"a b\": host: \"a b\" cannot be used"),
             ("[hosts.a]\nhosts = ['b']", "c:2: only a group has hosts"),
-            ("[groups.a]\nuser = 'x'", "c:1: groups.a: it says no hosts"),
+            ("\n[groups.a]\nuser = 'x'", "c:2: groups.a: it says no hosts"),
             ("[groups.a]\nhosts = ['x']\nssh = 'y'", "c:3: a group has no name of its own"),
             ("[defaults]\nssh = 'y'", "c:2: defaults cannot say ssh"),
-            ("default_host = '-x'", "c:1: host: \"-x\" cannot be used"),
+            ("default_host = '-x'", "c:1: default_host: host: \"-x\" cannot be used"),
             ("tools = 'codnig'", "c:1: --tools: \"codnig\" is no set"),
-            ("[hosts.a]\nssh = '-oProxyCommand=x'", "c:2: host: "),
-            ("[hosts.a]\njump = 'a;b'", "c:2: host: "),
-            ("[secrets]\n'a-b' = { env = 'X' }", "c:1: secrets: "),
+            ("[hosts.a]\nssh = '-oProxyCommand=x'", "c:2: hosts.a.ssh: host: "),
+            ("[hosts.a]\njump = 'a;b'", "c:2: hosts.a.jump: host: "),
+            ("[secrets]\n'a-b' = { env = 'X' }", "c:2: secrets: "),
             ("[secrets.PW]\nenv = 'X'\nfile = '/x'", "c:1: secrets.PW: say one of command, env, file and keyring"),
             ("[secrets.PW]\n", "c:1: secrets.PW: say one of command, env, file and keyring"),
             ("[secrets.PW]\ncommand = []", "c:1: secrets.PW: the command has no words"),
-            ("[secrets.PW]\nenv = 'X'\n[hosts.a]\npassword = 'PV'", "c:4: there is no secret \"PV\"; did you mean \"PW\"?"),
-            ("[hosts.a]\npassphrases = { '~/k' = 'hunter2 x' }", "c:2: there is no secret \"hunter2 x\""),
+            (
+                "[secrets.PW]\nenv = 'X'\n[hosts.a]\npassword = 'PV'",
+                "c:4: hosts.a.password: there is no secret \"PV\"; did you mean \"PW\"?",
+            ),
+            ("[hosts.a]\npassphrases = { '~/k' = 'hunter2 x' }", "c:2: hosts.a.passphrases: there is no secret \"hunter2 x\""),
             ("[hosts.a]\nkeep = { idle_days = 0 }", "c:2: idle_days: it must be from 1 to 3650"),
             ("[defaults.keep]\noutput_mb = 4000000\n[hosts.a]", "c:2: output_mb: it must be from 1 to 1048576"),
             ("[hosts.a]\nenv = { 'a-b' = 'x' }", "c:2: env: \"a-b\" is no name"),
-            ("[policy]\nwrite = ['srv']", "c:2: \"srv\": it must be an absolute path"),
-            ("[policy]\nnever = ['/a/../b']", "c:2: \"/a/../b\": it must hold no"),
-            ("[policy]\ntools = ['Raed']", "c:2: \"Raed\" is no tool, family or set; did you mean \"Read\"?"),
+            ("[policy]\nwrite = ['srv']", "c:2: policy.write: \"srv\": it must be an absolute path"),
+            ("[policy]\nnever = ['/a/../b']", "c:2: policy.never: \"/a/../b\": it must hold no"),
+            ("[policy]\ntools = ['Raed']", "c:2: policy.tools: \"Raed\" is no tool, family or set; did you mean \"Read\"?"),
             ("[[policy.guards]]\npattern = '('\nthen = 'ask'", "c:2: the pattern is none"),
         ] {
             let failure = meaning(text).map(|_| ()).expect_err(text);

@@ -5,6 +5,7 @@
 
 mod mean;
 mod parse;
+mod place;
 mod rules;
 mod said;
 mod secrets;

@@ -3,6 +3,8 @@
 use serde::de::DeserializeOwned;
 use towline_base::{Code, Failure};
 
+use super::place;
+
 /// A text and the name under which it is spoken of.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Source<'a> {
@@ -17,17 +19,30 @@ impl Source<'_> {
         format!("{}:{}", self.name, 1 + before.matches('\n').count())
     }
 
-    /// What is wrong at a place.
+    /// What is wrong at a place, and with which key, unless it is told already.
     pub(crate) fn wrong(&self, offset: usize, what: &str) -> Failure {
-        Failure::new(Code::Settings, format!("{}: {what}", self.at(offset)))
+        let names = |key: &str| what.split(|c: char| !(c.is_alphanumeric() || "_-".contains(c))).any(|word| word == key);
+        let told = |key: &String| what.contains(key) || names(key.rsplit('.').next().unwrap_or_default());
+        let key = place::key_at(self.text, offset).filter(|key| !told(key));
+        let key = key.map_or_else(String::new, |key| format!("{key}: "));
+        Failure::new(Code::Settings, format!("{}: {key}{what}", self.at(offset)))
+    }
+
+    /// What is wrong with the key of that path.
+    pub(crate) fn wrong_key(&self, path: &[&str], what: &str) -> Failure {
+        self.wrong(place::place_of(self.text, path).unwrap_or_default(), what)
     }
 }
 
 /// Reads a file's text.
 pub(crate) fn parse<T: DeserializeOwned>(source: Source<'_>) -> Result<T, Failure> {
     toml::from_str(source.text).map_err(|error| {
-        let offset = error.span().map_or(0, |span| span.start);
-        let (what, hint) = said(error.message());
+        let span = error.span().unwrap_or_default();
+        let offset = span.start;
+        let (mut what, hint) = said(error.message());
+        if what == "duplicate key" {
+            what = format!("duplicate key {:?}", source.text.get(span).unwrap_or_default());
+        }
         let failure = source.wrong(offset, &what);
         match hint {
             Some(hint) => failure.hint(hint),
@@ -77,12 +92,15 @@ mod tests {
             ("defualt_host = \"x\"", "config.toml:1: there is no key \"defualt_host\" here; did you mean \"default_host\"?"),
             ("\n\n[policy]\nmoode = \"all\"", "config.toml:4: there is no key \"moode\" here; did you mean \"mode\"?"),
             ("[hosts.a.policy]\nzzzzzzzz = 1", "config.toml:2: there is no key \"zzzzzzzz\" here"),
-            ("[hosts.a]\nport = 70000", "config.toml:2: invalid value: integer `70000`, expected u16"),
-            ("[hosts.a]\nport = \"22\"", "config.toml:2: invalid type: string \"22\", expected u16"),
-            ("[policy]\nmode = \"readonly\"", "config.toml:2: unknown variant `readonly`, expected `all` or `read-only`"),
-            ("[[policy.guards]]\npattern = 'x'\nthen = \"allow\"", "config.toml:3: unknown variant `allow`, expected `ask` or `refuse`"),
-            ("[policy]\nguards = [{ then = \"ask\" }]", "config.toml:2: missing field `pattern`"),
-            ("[hosts.a]\nuser = \"x\"\nuser = \"y\"", "config.toml:3: duplicate key"),
+            ("[hosts.a]\nport = 70000", "config.toml:2: hosts.a.port: invalid value: integer `70000`, expected u16"),
+            ("[hosts.a]\nport = \"22\"", "config.toml:2: hosts.a.port: invalid type: string \"22\", expected u16"),
+            ("[policy]\nmode = \"readonly\"", "config.toml:2: policy.mode: unknown variant `readonly`, expected `all` or `read-only`"),
+            (
+                "[[policy.guards]]\npattern = 'x'\nthen = \"allow\"",
+                "config.toml:3: policy.guards.then: unknown variant `allow`, expected `ask` or `refuse`",
+            ),
+            ("[policy]\nguards = [{ then = \"ask\" }]", "config.toml:2: policy.guards: missing field `pattern`"),
+            ("[hosts.a]\nuser = \"x\"\nuser = \"y\"", "config.toml:3: duplicate key \"user\""),
         ] {
             assert_eq!(error(text), said, "{text}");
         }

@@ -15,10 +15,10 @@ use super::said::Secret;
 /// All secrets by name.
 pub(crate) fn sources(meaning: &Meaning) -> Result<BTreeMap<SecretName, SecretSource>, Failure> {
     let Some(secrets) = &meaning.file.secrets else { return Ok(BTreeMap::new()) };
-    let at = secrets.span().start;
+    let wrong = |name: &str, what: &str| meaning.source().wrong_key(&["secrets", name], what);
     let one = |(name, secret): (&String, &Secret)| {
-        let known = SecretName::parse(name).map_err(|error| meaning.source().wrong(at, &format!("secrets: {error}")))?;
-        let source = source(meaning, secret).map_err(|why| meaning.source().wrong(at, &format!("secrets.{name}: {why}")))?;
+        let known = SecretName::parse(name).map_err(|error| wrong(name, &format!("secrets: {error}")))?;
+        let source = source(meaning, secret).map_err(|why| wrong(name, &format!("secrets.{name}: {why}")))?;
         Ok((known, source))
     };
     secrets.as_ref().iter().map(one).collect()

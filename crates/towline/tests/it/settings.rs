@@ -113,7 +113,7 @@ fn a_mistake_is_named_with_its_line_and_the_near_key() {
     for (text, said) in [
         ("[hosts.a]\nusr = \"x\"", "towline: ~/.config/towline/config.toml:2: there is no key \"usr\" here; did you mean \"user\"?"),
         ("[policy]\ntools = [\"Raed\"]", "\"Raed\" is no tool, family or set; did you mean \"Read\"?"),
-        ("default_host = \"-x\"", "config.toml:1: host: "),
+        ("default_host = \"-x\"", "config.toml:1: default_host: host: "),
     ] {
         settings(home.path(), text);
         for words in [&["config", "check"][..], &["hosts"], &["audit"]] {
