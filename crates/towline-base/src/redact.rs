@@ -139,11 +139,11 @@ impl Redactor {
             search.find_iter(bytes).map(|found| (found.start(), found.end(), found.pattern().as_usize())).collect();
         if cut.before {
             let first = places.first().map_or(bytes.len(), |place| place.0);
-            places.extend(known.begins_within(bytes).filter(|(_, end, _)| *end <= first));
+            places.extend(known.begins_within(&bytes[..first]));
         }
         if cut.after {
             let last = places.iter().map(|place| place.1).max().unwrap_or_default();
-            places.extend(known.ends_within(bytes).filter(|(start, ..)| *start >= last));
+            places.extend(known.ends_within(&bytes[last..]).map(|(start, end, pattern)| (last + start, last + end, pattern)));
         }
         places.sort_unstable();
         places.into_iter().map(|(start, end, pattern)| Place { range: start..end, name: known.patterns[pattern].0.clone() }).collect()
@@ -252,6 +252,14 @@ mod tests {
         check("very", true, true, "[redacted DB]");
         check("hunter2-very", true, true, "[redacted DB]");
         check("very hunter2-very hunt", true, true, "[redacted DB] [redacted DB] [redacted DB]");
+    }
+
+    #[test]
+    fn a_part_beside_a_whole_secret_that_looks_like_it_is_taken_out_too() {
+        let redactor = redactor(&[("A", "xxxxxxxxx")]);
+        let shown = |count: usize| redactor.bytes("x".repeat(count).as_bytes(), Cut { before: false, after: true }).into_owned();
+        assert_eq!(String::from_utf8_lossy(&shown(12)), "[redacted A]xxx");
+        assert_eq!(String::from_utf8_lossy(&shown(13)), "[redacted A][redacted A]");
     }
 
     #[test]

@@ -50,6 +50,7 @@ pub fn to_bytes(text: &str) -> Vec<u8> {
     let mut at = 0;
     while at < bytes.len() {
         let digits = bytes.get(at + 2..at + 4).filter(|_| bytes[at] == b'\\' && bytes[at + 1] == b'x');
+        let digits = digits.filter(|digits| digits.iter().all(u8::is_ascii_hexdigit));
         let byte = digits.and_then(|d| std::str::from_utf8(d).ok()).and_then(|d| u8::from_str_radix(d, 16).ok());
         out.push(byte.unwrap_or(bytes[at]));
         at += if byte.is_some() { 4 } else { 1 };
@@ -102,6 +103,14 @@ mod tests {
         for text in ["a\u{200d}b", "\u{2764}\u{fe0f}", "\u{feff}x", "ä", "\u{2028}", "漢字", "עברית", "\u{a0}"] {
             assert_eq!(to_text(text.as_bytes()), (text.to_owned(), 0));
         }
+    }
+
+    #[test]
+    fn only_two_hexadecimal_digits_are_a_byte() {
+        for text in ["\\x+f", "\\x-1", "\\x 1", "\\xg1", "\\x1", "\\", "\\x"] {
+            assert_eq!(to_bytes(text), text.as_bytes());
+        }
+        assert_eq!(to_bytes("\\x0f\\xFf"), b"\x0f\xff");
     }
 
     proptest! {

@@ -40,7 +40,9 @@ async fn ask(line: &LineDriver, what: Clean) -> Result<String, Failure> {
     Ok(towline_base::visible::to_text(&body).0)
 }
 
-fn parse_kept(text: &str) -> Kept {
+/// Reads what is kept, line by line.
+#[must_use]
+pub fn parse_kept(text: &str) -> Kept {
     let mut kept = Kept::default();
     let number = |word: Option<&str>| word.and_then(|word| word.parse().ok()).unwrap_or(0);
     let count = |word: Option<&str>| word.and_then(|word| word.parse().ok()).unwrap_or(0);
@@ -77,7 +79,9 @@ fn parse_session(rest: &str) -> Option<KeptSession> {
     Some(KeptSession { name: name.to_owned(), life, idle: idle.parse().ok().map(Duration::from_secs), cwd: cwd.to_owned() })
 }
 
-fn parse_removed(text: &str) -> Removed {
+/// Reads what was removed, line by line.
+#[must_use]
+pub fn parse_removed(text: &str) -> Removed {
     let mut removed = Removed::default();
     for (kind, rest) in text.lines().filter_map(|line| line.split_once('|')) {
         match kind {

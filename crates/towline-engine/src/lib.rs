@@ -28,6 +28,13 @@ mod sudo;
 mod summary;
 pub mod terminals;
 
+/// What reads a host's words, for those who try it on a stranger's.
+#[doc(hidden)]
+pub mod replies {
+    pub use crate::keeping::{parse_kept, parse_removed};
+    pub use crate::output::parse_jobs;
+}
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

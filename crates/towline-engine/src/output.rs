@@ -310,7 +310,8 @@ pub(crate) async fn visits(line: &LineDriver, session: &SessionName) -> Option<S
 }
 
 /// Reads `handle|session|state|age|command` lines; what is none is left out.
-pub(crate) fn parse_jobs(body: &[u8]) -> Vec<JobLine> {
+#[must_use]
+pub fn parse_jobs(body: &[u8]) -> Vec<JobLine> {
     let (text, _) = towline_base::visible::to_text(body);
     let line = |line: &str| {
         let mut words = line.splitn(5, '|');

@@ -83,13 +83,15 @@ pub struct Decoder {
     buffer: Vec<u8>,
     /// Bytes of `buffer` that were already used.
     used: usize,
+    /// Bytes of `buffer` in which no nonce begins, so that a host that sends byte by byte is not read over and over.
+    looked: usize,
 }
 
 impl Decoder {
     /// A decoder that first looks for this nonce on a line of its own.
     #[must_use]
     pub fn new(nonce: &Nonce) -> Self {
-        Self { nonce: format!("\n{}\n", nonce.as_str()).into_bytes(), buffer: Vec::new(), used: 0 }
+        Self { nonce: format!("\n{}\n", nonce.as_str()).into_bytes(), buffer: Vec::new(), used: 0, looked: 0 }
     }
 
     /// Takes bytes, however they were cut.
@@ -112,12 +114,13 @@ impl Decoder {
         if self.nonce.is_empty() {
             return Ok(true);
         }
-        let found = self.buffer.windows(self.nonce.len()).position(|window| window == self.nonce);
+        let found = self.buffer[self.looked..].windows(self.nonce.len()).position(|window| window == self.nonce);
         if let Some(at) = found {
-            self.used = at + self.nonce.len();
+            self.used = self.looked + at + self.nonce.len();
             self.nonce.clear();
             return Ok(true);
         }
+        self.looked = (self.buffer.len() + 1).saturating_sub(self.nonce.len());
         if self.buffer.len() > NOISE_BYTES {
             return Err(FrameError::Noise(String::from_utf8_lossy(&self.buffer[..200]).into_owned()));
         }
@@ -219,6 +222,33 @@ mod tests {
             decoder.feed(format!("\n{}\n{bad}", nonce.as_str()).as_bytes());
             assert!(all(&mut decoder).is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn a_nonce_is_found_wherever_the_noise_is_cut() {
+        let nonce = nonce();
+        let noise = "\n\nMOTD\n";
+        let stream = format!("{noise}{}\n\n{}\nr 7 1\n0", &nonce.as_str()[..20], nonce.as_str()).into_bytes();
+        for cut in 0..stream.len() {
+            let mut decoder = Decoder::new(&nonce);
+            let mut frames = Vec::new();
+            for piece in [&stream[..cut], &stream[cut..]] {
+                decoder.feed(piece);
+                frames.extend(all(&mut decoder).expect("frames"));
+            }
+            assert_eq!(frames.len(), 1, "{cut}");
+        }
+    }
+
+    #[test]
+    fn noise_that_comes_byte_by_byte_is_looked_at_once() {
+        let mut decoder = Decoder::new(&nonce());
+        for _ in 0..NOISE_BYTES {
+            decoder.feed(b"y");
+            assert_eq!(decoder.greeted(), Ok(false));
+        }
+        decoder.feed(b"y");
+        assert!(decoder.greeted().is_err());
     }
 
     #[test]

@@ -104,8 +104,10 @@ pub fn parse_standing(line: &str) -> (Standing, Option<u64>, Vec<Mark>) {
     let words: Vec<&str> = line.split(' ').collect();
     let number = words.get(1).copied().unwrap_or_default();
     let standing = match (words[0], number) {
-        ("exit", status) => status.parse().map_or_else(|_| Standing::Unknown(line.to_owned()), Standing::Exited),
-        ("kill", signal) => Standing::Killed(signal_name(signal)),
+        ("exit", status) if status.bytes().all(|byte| byte.is_ascii_digit()) => {
+            status.parse().map_or_else(|_| unknown(line), Standing::Exited)
+        }
+        ("kill", signal) => signal_name(signal).map_or_else(|| unknown(line), Standing::Killed),
         ("running", _) => Standing::Running,
         ("queued", _) => Standing::Queued,
         ("never", _) => Standing::NeverBegan,
@@ -113,18 +115,25 @@ pub fn parse_standing(line: &str) -> (Standing, Option<u64>, Vec<Mark>) {
         ("lost", "reboot") => Standing::Lost(Why::Reboot),
         ("lost", "supervisor") => Standing::Lost(Why::Supervisor),
         ("away", _) => Standing::NoRecord,
-        _ => Standing::Unknown(line.chars().take(80).collect()),
+        _ => unknown(line),
     };
     let hundredths = words.get(2).and_then(|word| word.parse().ok());
     let letters = words.get(3).copied().unwrap_or_default();
     (standing, hundredths, parse_marks(letters))
 }
 
-fn signal_name(word: &str) -> String {
-    match word.parse::<u8>() {
-        Ok(number) => SIGNALS.iter().find(|(n, _)| *n == number).map_or_else(|| number.to_string(), |(_, name)| (*name).to_owned()),
-        Err(_) => word.chars().filter(char::is_ascii_alphanumeric).take(12).collect(),
+/// Words that are not in the table, as far as a reader needs them.
+fn unknown(line: &str) -> Standing {
+    Standing::Unknown(line.chars().take(80).collect())
+}
+
+/// A signal's name, from its number or its name; `None` for what is neither.
+fn signal_name(word: &str) -> Option<String> {
+    if word.is_empty() || word.len() > 12 || !word.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        return None;
     }
+    let name = |number: u8| SIGNALS.iter().find(|(n, _)| *n == number).map_or_else(|| number.to_string(), |(_, name)| (*name).to_owned());
+    Some(word.parse().map_or_else(|_| word.to_owned(), name))
 }
 
 /// Reads an outcome: the line of [`parse_standing`], then the directory.
@@ -224,8 +233,13 @@ mod tests {
         let check = |line: &str, expected: Standing| assert_eq!(parse_standing(line).0, expected, "{line}");
         check("exit 3 124 -", Standing::Exited(3));
         check("exit 300 1 -", Standing::Unknown("exit 300 1 -".into()));
+        check("exit +3 1 -", Standing::Unknown("exit +3 1 -".into()));
+        check("exit  1 -", Standing::Unknown("exit  1 -".into()));
+        check(&format!("exit {}", "9".repeat(300)), Standing::Unknown(format!("exit {}", "9".repeat(75))));
         check("kill 9 1 r", Standing::Killed("KILL".into()));
         check("kill TERM 1 r", Standing::Killed("TERM".into()));
+        check("kill 9? 1 r", Standing::Unknown("kill 9? 1 r".into()));
+        check("kill", Standing::Unknown("kill".into()));
         check("kill 34 1 r", Standing::Killed("34".into()));
         check("running", Standing::Running);
         check("lost reboot", Standing::Lost(Why::Reboot));

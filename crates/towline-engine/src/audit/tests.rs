@@ -269,3 +269,13 @@ async fn a_file_of_another_kind_is_not_written() {
     assert!(error.to_string().contains("0600"), "{error}");
     assert_eq!(fs::read(&elsewhere).expect("there"), b"");
 }
+
+#[tokio::test]
+async fn a_record_of_the_greatest_number_is_read() {
+    let state = tempfile::tempdir().expect("a directory");
+    filled(state.path(), 1).await;
+    let line = lines(state.path())[0].replace("\"n\":1,", &format!("\"n\":{},", u64::MAX));
+    fs::write(log(state.path()), format!("{line}\n{line}\n")).expect("written");
+    let wrong = verdict(state.path()).wrong;
+    assert!(wrong.iter().any(|text| text.contains("does not belong here")), "{wrong:?}");
+}

@@ -94,13 +94,13 @@ impl Checker {
                 .verdict
                 .notes
                 .push(format!("the journal begins at record {}; what came before was removed when files were rotated", record.n)),
-            Some((n, hash)) if record.n == n + 1 && record.prev == hash => {}
-            Some((n, _)) if record.n > n + 1 => {
+            Some((n, hash)) if record.n.checked_sub(1) == Some(n) && record.prev == hash => {}
+            Some((n, _)) if record.n.saturating_sub(1) > n => {
                 let cut = record.mark.as_ref().is_some_and(|mark| mark.found == Found::Cut);
                 let noticed = if cut { " (towline noticed it when it wrote this line)" } else { "" };
                 self.wrong(format!("{place}: {} missing before record {}{noticed}", records(n + 1, record.n - 1), record.n));
             }
-            Some((n, hash)) if record.n == n + 1 => {
+            Some((n, hash)) if record.n.checked_sub(1) == Some(n) => {
                 // Either the line before was changed, or this one was put in.
                 self.suspect = Some(Suspect { place: place.clone(), n: record.n, before: (n, hash) });
             }

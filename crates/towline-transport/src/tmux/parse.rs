@@ -144,7 +144,8 @@ fn unescaped(text: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut at = 0;
     while at < text.len() {
-        let octal = text.get(at + 1..at + 4).filter(|_| text[at] == b'\\').and_then(|digits| std::str::from_utf8(digits).ok());
+        let octal = text.get(at + 1..at + 4).filter(|_| text[at] == b'\\').filter(|digits| digits.iter().all(u8::is_ascii_digit));
+        let octal = octal.and_then(|digits| std::str::from_utf8(digits).ok());
         let byte = octal.and_then(|digits| u8::from_str_radix(digits, 8).ok());
         bytes.push(byte.unwrap_or(text[at]));
         at += if byte.is_some() { 4 } else { 1 };
@@ -209,6 +210,7 @@ mod tests {
         for (line, expected) in [
             (&b"%output %12 a\\015\\012b \\134\\033[1m\xc3\xa9"[..], output(b"a\r\nb \\\x1b[1m\xc3\xa9")),
             (b"%output %12 ", output(b"")),
+            (b"%output %12 \\+12\\9", output(b"\\+12\\9")),
             (b"%output %x a", Notice::Other),
             (b"%session-changed $0 towline/h", Notice::Attached),
             (b"%exit", Notice::Exit),

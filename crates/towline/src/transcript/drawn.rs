@@ -57,7 +57,8 @@ impl Kept {
 
 impl Perform for Kept {
     fn print(&mut self, c: char) {
-        if !towline_base::visible::is_tricky(c) {
+        // The parser prints a delete, too, which draws nothing.
+        if !c.is_control() && !towline_base::visible::is_tricky(c) {
             self.character(c);
         }
     }
@@ -141,7 +142,8 @@ mod tests {
             ("\u{1b}[?1000h\u{1b}[?2004h\u{1b}[?1h\u{1b}=\u{1b}[>4;2m\u{1b}[5i\u{1b}[!p\u{1b}[2 q", "", ""),
             ("\u{1b}P+q544e\u{1b}\\\u{1b}_x\u{1b}\\\u{1b}^y\u{1b}\\z", "z", "z"),
             ("\u{1b}c", "\u{1b}[0m\u{1b}[r\u{1b}[H\u{1b}[2J", ""),
-            // Bidirectional and tag characters.
+            // A delete; bidirectional and tag characters.
+            ("a\u{7f}b", "ab", "ab"),
             ("a\u{202e}b\u{e0041}c", "abc", "abc"),
         ] {
             assert_eq!(Drawn::default().take(output.as_bytes()), drawn, "{output:?}");

@@ -96,7 +96,7 @@ fn content(search: &GrepSearch, files: &[FileLines], end: &End, marked: &mut usi
     for file in files {
         let mut last: Option<u64> = None;
         for line in &file.lines {
-            let gap = last.map_or(!items.is_empty(), |last| line.number > last + 1);
+            let gap = last.map_or(!items.is_empty(), |last| line.number > last.saturating_add(1));
             if context && gap {
                 items.push(Item::Gap);
             }

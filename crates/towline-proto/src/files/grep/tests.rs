@@ -58,6 +58,13 @@ fn answers_read_as_the_native_ones() {
 }
 
 #[test]
+fn a_line_of_the_greatest_number_is_a_line() {
+    let request = GrepRequest { mode: GrepMode::Content, after: 1, ..request("x") };
+    let lines = b"./a\x0018446744073709551615:x\n./a\x001:x\n";
+    assert_eq!(answer(request, lines, END).0, "a:18446744073709551615:x\na:1:x");
+}
+
+#[test]
 fn what_the_host_could_not_do_is_told() {
     let content = GrepRequest { mode: GrepMode::Content, ..request(r"\bx") };
     let (text, notes) = answer(content.clone(), b"\0./a\x001:ax\n2:x\xff\n", b"\n\0T plain 0 0 1 0 3\0/w\0first\0");
