@@ -21,7 +21,11 @@ pub(crate) enum Extent {
 pub(crate) fn test(extent: Extent, only: &[String]) -> Outcome<()> {
     let mut steps = Steps::default();
     let mut ready = None;
-    let set_up = || match setup::prepare(Stage::Test) {
+    let stage = match extent {
+        Extent::Usual => Stage::Test,
+        Extent::Long => Stage::Long,
+    };
+    let set_up = || match setup::prepare(stage) {
         Ok(done) => Verdict::Passed(ready.insert(done).note.clone()),
         Err(Trouble(text)) => Verdict::Failed(text),
     };

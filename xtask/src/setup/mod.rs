@@ -6,6 +6,7 @@
 mod needs;
 mod plan;
 mod python;
+pub(crate) mod tools;
 
 use crate::run::{self, Outcome, Trouble};
 

@@ -9,6 +9,8 @@ pub(crate) enum Stage {
     Demo,
     /// The tests.
     Test,
+    /// What takes longer than CI can wait.
+    Long,
 }
 
 /// Something that must be here.
@@ -58,6 +60,7 @@ const NEEDS: &[Need] = &[
     need(Stage::Test, "screen", "screen", Some("screen")),
     need(Stage::Test, "sqlite3", "sqlite3", Some("sqlite")),
     need(Stage::Test, "setsid", "util-linux", None),
+    need(Stage::Long, "c++", "g++", Some("gcc")),
 ];
 
 const PYTHON: &str = "python3 with venv";
