@@ -42,7 +42,7 @@ fn line(report: &Report) -> Option<String> {
 }
 
 fn check(report: &Report, told: &[u8]) {
-    let first = told.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let first = told.split(|byte| b"\n|".contains(byte)).next().unwrap_or_default();
     match &report.standing {
         Standing::Exited(_) => {
             let status = first.split(|byte| *byte == b' ').nth(1).unwrap_or_default();

@@ -17,6 +17,8 @@ const DRAWS: &str = "@ABCDEFGHIJKLMPSTXZ`abdefgmrsu";
 pub(super) struct Drawn {
     parser: Parser,
     kept: Kept,
+    /// Bytes of a character that has not ended. The parser itself loses what follows some of those that are cut.
+    begun: Vec<u8>,
 }
 
 #[derive(Default)]
@@ -36,9 +38,20 @@ impl Drawn {
 
     /// What of these bytes draws.
     pub(super) fn take(&mut self, bytes: &[u8]) -> String {
-        self.parser.advance(&mut self.kept, bytes);
+        self.begun.extend_from_slice(bytes);
+        let rest = self.begun.split_off(self.begun.len() - unfinished(&self.begun));
+        self.parser.advance(&mut self.kept, &std::mem::replace(&mut self.begun, rest));
         std::mem::take(&mut self.kept.text)
     }
+}
+
+/// How many bytes at the end begin a character and do not end it.
+fn unfinished(bytes: &[u8]) -> usize {
+    let begins = |length: &usize| {
+        let read = std::str::from_utf8(&bytes[bytes.len() - length..]);
+        read.is_err_and(|error| error.valid_up_to() == 0 && error.error_len().is_none())
+    };
+    (1..=bytes.len().min(3)).find(begins).unwrap_or(0)
 }
 
 impl Kept {
@@ -153,5 +166,15 @@ mod tests {
             assert_eq!(pieces, drawn, "cut: {output:?}");
         }
         assert_eq!(Drawn::default().take(b"a\xffb"), "a\u{fffd}b");
+    }
+
+    #[test]
+    fn no_character_is_lost_where_another_is_cut() {
+        let text = "\u{e9}a\u{20ac}\u{e9}ab\u{1f600}c\u{1b}[1m\u{e9}";
+        for at in 0..text.len() {
+            let (one, two) = text.as_bytes().split_at(at);
+            let mut cut = Drawn::default();
+            assert_eq!(cut.take(one) + &cut.take(two), text, "{at}");
+        }
     }
 }
