@@ -30,11 +30,13 @@ pub const HOST_PARTS: &[(&str, &str)] = &[
     ("lane", include_str!("sh/lane.sh")),
     ("jobs", include_str!("sh/jobs.sh")),
     ("sweep", include_str!("sh/sweep.sh")),
-    ("clean", include_str!("sh/clean.sh")),
 ];
 
 /// Where the program begins once all of it is read.
 pub const MAIN_PART: (&str, &str) = ("main", include_str!("sh/main.sh"));
+
+/// What only the request to clean needs, and brings with it: a person asks for that now and then.
+pub const CLEAN_PART: (&str, &str) = ("clean", include_str!("sh/clean.sh"));
 
 /// The program that runs inside a session's shell.
 pub const SHELL_PART: (&str, &str) = ("shell", include_str!("sh/shell.sh"));
@@ -48,6 +50,8 @@ pub struct Program {
     pub host: String,
     /// What a session's shell runs.
     pub shell: String,
+    /// What a lane runs beside that when it is asked to clean.
+    pub clean: String,
 }
 
 /// The programs of this version.
@@ -65,7 +69,7 @@ pub static PROGRAM: LazyLock<Program> = LazyLock::new(|| {
         let _ = write!(key, "{byte:02x}");
         key
     });
-    Program { key, host, shell }
+    Program { key, host, shell, clean: strip(CLEAN_PART.1) }
 });
 
 impl Program {
@@ -159,6 +163,6 @@ mod tests {
         assert_eq!(strip("# head\n\n  a # why\n\tb\n"), "a # why\nb\n");
         assert!(PROGRAM.host.contains("tl_lane_main"));
         assert!(PROGRAM.host.len() < 100_000, "{}", PROGRAM.host.len());
-        assert!(PROGRAM.host.is_ascii() && PROGRAM.shell.is_ascii());
+        assert!(PROGRAM.host.is_ascii() && PROGRAM.shell.is_ascii() && PROGRAM.clean.is_ascii());
     }
 }

@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 use towline_base::{ExecutionId, Handle, Secret, SecretName, SessionName, limits};
 
 use crate::files::ToolCall;
+use crate::program::PROGRAM;
 
 /// A command above this size travels as payload: the shell's `read` takes arguments byte by byte.
 const COMMAND_AS_ARGUMENT: usize = 8 * 1024;
@@ -190,9 +191,9 @@ fn lines(number: u64, op: &str, arguments: &[&[u8]], payload: &[u8]) -> Vec<u8> 
     out
 }
 
-/// A request whose arguments are a word, perhaps, and numbers.
-fn numbers(number: u64, op: &str, word: Option<&str>, values: &[u64]) -> Vec<u8> {
-    let words: Vec<String> = word.map(str::to_owned).into_iter().chain(values.iter().map(u64::to_string)).collect();
+/// A request whose arguments are numbers.
+fn numbers(number: u64, op: &str, values: &[u64]) -> Vec<u8> {
+    let words: Vec<String> = values.iter().map(u64::to_string).collect();
     let words: Vec<&[u8]> = words.iter().map(String::as_bytes).collect();
     lines(number, op, &words, &[])
 }
@@ -230,19 +231,22 @@ impl Request {
             }
             Self::Sweep(keeping) => {
                 let Keeping { read_days, unread_days, outcomes, output_kib, execution_kib: _, idle_days } = *keeping;
-                numbers(
-                    number,
-                    "sweep",
-                    None,
-                    &[read_days.into(), unread_days.into(), outcomes.into(), output_kib.into(), idle_days.into()],
-                )
+                numbers(number, "sweep", &[read_days.into(), unread_days.into(), outcomes.into(), output_kib.into(), idle_days.into()])
             }
-            Self::Bound(keeping) => numbers(number, "bound", None, &[keeping.execution_kib.into(), keeping.output_kib.into()]),
-            Self::Clean(Clean::List) => lines(number, "clean", &[b"list"], &[]),
-            Self::Clean(Clean::Finished(keeping, idle)) => {
-                numbers(number, "clean", Some("finished"), &[*idle, keeping.read_days.into(), keeping.unread_days.into()])
+            Self::Bound(keeping) => numbers(number, "bound", &[keeping.execution_kib.into(), keeping.output_kib.into()]),
+            Self::Clean(what) => {
+                let words = match what {
+                    Clean::List => vec!["list".to_owned()],
+                    Clean::Finished(keeping, idle) => {
+                        vec!["finished".to_owned(), idle.to_string(), keeping.read_days.to_string(), keeping.unread_days.to_string()]
+                    }
+                    Clean::All => vec!["all".to_owned()],
+                };
+                // An argument and no payload: a full disk, where one would have to lie, is what is cleaned.
+                let mut all = vec![PROGRAM.clean.as_bytes()];
+                all.extend(words.iter().map(String::as_bytes));
+                lines(number, "clean", &all, &[])
             }
-            Self::Clean(Clean::All) => lines(number, "clean", &[b"all"], &[]),
         }
     }
 }

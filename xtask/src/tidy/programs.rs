@@ -13,6 +13,7 @@ const MAY_EVALUATE: &[(&str, usize, &str)] = &[
         "once the command that an agent asked to run; else variables whose names were checked to be names, values never",
     ),
     ("crates/towline-proto/src/sh/common.sh", 1, "two functions of towline's own that only bash can read"),
+    ("crates/towline-proto/src/sh/lane.sh", 1, "functions of towline's own that come with the one request that needs them"),
     ("crates/towline-proto/src/sh/session.sh", 1, "a session's shell loads towline's own program from a file"),
 ];
 

@@ -1,4 +1,4 @@
-# When asked: what is kept on this host is listed, and removed; all of it, to the last byte, if that is wished.
+# When asked: what is kept on this host is listed, and removed; all of it, to the last byte, if that is wished. It comes with the request.
 
 # tl_clean WHAT [IDLE READ_DAYS UNREAD_DAYS]: `list` tells what is kept: `root|PATH|KIB`, `session|NAME|live, busy or gone|IDLE SECONDS or ?|DIRECTORY`,
 # `lane|ID|live, gone or own`, `executions|TOTAL|RUNNING|UNREAD|KIB`, `running|HANDLE|SESSION|STATE|AGE|COMMAND`. `finished` removes what is

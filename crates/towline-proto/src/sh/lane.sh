@@ -253,14 +253,17 @@ tl_work() {
     sweep) tl_sweep "$2" "$3" "$4" "$5" "$6" >"$tl_body_file" ;;
     bound) printf '%s %s .\n' "$2" "$3" >"$TL_TMP/keep" && mv "$TL_TMP/keep" "$TL_ROOT/keep" ;;
     clean)
-      if [ "$2" = all ]; then
+      # The functions for this come with the request: towline's own text, as all of this program is.
+      tl_decode "$2"
+      eval "$tl_v"
+      shift 2
+      if [ "$1" = all ]; then
         # Nothing is left that a reply could be kept in.
         tl_clean_all >/dev/null
         tl_frame b "$TL_REQ" "$tl_v"
         tl_frame r "$TL_REQ" 0
         return 0
       fi
-      shift
       tl_clean "$@" >"$tl_body_file"
       ;;
     *) false ;;
