@@ -6,14 +6,14 @@
 
 use std::collections::BTreeMap;
 
-use towline_base::{Code, Failure, HostAlias, SessionName, limits};
+use towline_base::{Code, Failure, Handle, HostAlias, SessionName, limits};
 use towline_policy::{Decision, Permit, Places, Question, Refusal};
 use towline_proto::files::real;
 
 use crate::Inner;
-use crate::action::Call;
-use crate::answer::Answer;
-use crate::audit::{Begin, End, Line, OnFailure, arguments};
+use crate::action::{Action, Call, Stream};
+use crate::answer::{Answer, Body, State};
+use crate::audit::{Begin, End, Line, OnFailure, Stood, arguments};
 use crate::clean;
 use crate::context::{Ask, Context, Reply};
 use crate::events::Witness;
@@ -58,12 +58,17 @@ impl Inner {
             return Err(Failure::new(Code::Audit, text));
         }
         let begun = tokio::time::Instant::now();
+        let stream = if let Action::JobOutput(job) = &call.action { job.stream } else { Stream::Stdout };
         let mut done = self.carry_out(&permit, call, session, context, witness).await;
         let written = match number {
             Ok(of) => {
                 let outcome = self.redactor.text(&summary::of_answer(done.as_ref())).chars().take(limits::AUDIT_TEXT_CHARACTERS).collect();
                 let took = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-                self.journal.write(&Line::End(End { of, outcome, failed: done.is_err(), took })).await
+                let execution = done.as_ref().ok().and_then(|answer| stood(&answer.body, stream)).map(|stood| {
+                    let state = self.redactor.text(&stood.state).chars().take(limits::AUDIT_TEXT_CHARACTERS).collect();
+                    Stood { state, ..stood }
+                });
+                self.journal.write(&Line::End(End { of, outcome, failed: done.is_err(), took, execution })).await
             }
             Err(error) => Err(error),
         };
@@ -127,6 +132,38 @@ impl Inner {
             () = patience(context) => return Err(given_up()),
         };
         Ok(Places::Known(paths.into_iter().zip(told.into_iter().map(Result::ok)).collect::<BTreeMap<_, _>>()))
+    }
+}
+
+/// How an execution stands that an answer tells of; of JobOutput, the stream that was asked for.
+fn stood(body: &Body, stream: Stream) -> Option<Stood> {
+    let of = |id: &Handle, state: &State, stdout, stderr| Stood {
+        id: id.to_string(),
+        state: summary::of_state(state),
+        over: matches!(state, State::Exited(_) | State::Killed(_) | State::Lost(_)),
+        stdout,
+        stderr,
+    };
+    match body {
+        Body::Execution(execution) => {
+            let stderr = execution.stderr.as_ref().map(|stderr| stderr.total);
+            Some(of(&execution.id, &execution.state, Some(execution.stdout.total), stderr))
+        }
+        Body::JobOutput(slice) => Some(match stream {
+            Stream::Stdout => of(&slice.id, &slice.state, Some(slice.total), None),
+            Stream::Stderr => of(&slice.id, &slice.state, None, Some(slice.total)),
+        }),
+        Body::Stopped(stopped) => Some(of(&stopped.id, &stopped.state, None, None)),
+        Body::Jobs(_)
+        | Body::Files(_)
+        | Body::Written(_)
+        | Body::Stats(_)
+        | Body::Listing(_)
+        | Body::Found(_)
+        | Body::Text(_)
+        | Body::Kept(_)
+        | Body::Removed(_)
+        | Body::Terminal(_) => None,
     }
 }
 

@@ -243,7 +243,7 @@ impl Hosts {
             let _ = writeln!(text, "{name}: {state}");
         }
         if text.is_empty() {
-            text.push_str("No host is in use yet.\n");
+            text.push_str("This towline is connected to no host.\n");
         }
         text.push_str(terminals);
         if !self.book.names().is_empty() {

@@ -93,6 +93,8 @@ pub struct Question {
     pub about: String,
     /// The rule.
     pub from: Origin,
+    /// What can be done if nobody says yes.
+    otherwise: String,
 }
 
 impl Question {
@@ -105,7 +107,7 @@ impl Question {
     #[must_use]
     pub fn unanswered(&self, what: &str) -> Refusal {
         let text = format!("{} ({}); {what}.", self.about, self.from);
-        Refusal { failure: Failure::new(Code::Forbidden, text).hint(ASK_USER), from: Some(self.from.clone()) }
+        Refusal { failure: Failure::new(Code::Forbidden, text).hint(self.otherwise.as_str()), from: Some(self.from.clone()) }
     }
 }
 
@@ -152,7 +154,7 @@ impl Rules {
             _ if !explanation.open.is_empty() => Decision::Resolve(explanation.open),
             (Verdict::Ask, Some(finding)) => {
                 let about = format!("{}{on} has to be confirmed by a person: {}", action.tool, finding.why);
-                Decision::Ask(Question { tool: action.tool, about, from: finding.from.clone() })
+                Decision::Ask(Question { tool: action.tool, about, from: finding.from.clone(), otherwise: way_out(finding, action) })
             }
             (Verdict::Permit, _) | (Verdict::Ask | Verdict::Refuse, None) => {
                 let rule = explanation.decisive().map_or_else(String::new, |finding| finding.from.to_string());

@@ -32,7 +32,24 @@ pub struct Stage {
     pub shell: String,
     /// The account's name; [`USER`] if empty.
     pub user: String,
+    /// What PAM asks who logs in by keyboard-interactive.
+    pub asks: Asks,
 }
+
+/// What PAM asks at a login.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Asks {
+    /// What the machine's own rules say: the password.
+    #[default]
+    Usual,
+    /// The password, and then a one-time code of [`CODES`]; see [`codes_possible`].
+    PasswordAndCode,
+}
+
+/// The one-time codes of the stage's account, in their order; each works once (RFC 4226, appendix D).
+pub const CODES: [&str; 4] = ["755224", "287082", "359152", "969429"];
+/// The key that they come from.
+const CODE_KEY: &str = "3132333435363738393031323334353637383930";
 
 impl Stage {
     /// The account's name.
@@ -53,6 +70,22 @@ pub fn possible(test: &str) -> bool {
         eprintln!("not run: {test}: it needs root and a mount namespace of its own");
     }
     tried
+}
+
+/// Whether PAM can ask for one-time codes here, on a stage; says by name what does not run if not.
+#[must_use]
+#[expect(clippy::print_stderr, reason = "what does not run is said")]
+pub fn codes_possible(test: &str) -> bool {
+    if !possible(test) {
+        return false;
+    }
+    let places = ["/lib", "/usr/lib", "/lib64", "/usr/lib64"].map(Path::new);
+    let below = |place: &&Path| fs::read_dir(place).into_iter().flatten().flatten().map(|entry| entry.path()).collect::<Vec<_>>();
+    let there = places.iter().flat_map(below).chain(places.map(Path::to_owned)).any(|dir| dir.join("security/pam_oath.so").exists());
+    if !there {
+        eprintln!("not run: {test}: PAM has no module pam_oath here");
+    }
+    there
 }
 
 /// Writes the files of the stage below `dir`, and returns a program that covers the machine's with them and then becomes its arguments.
@@ -82,6 +115,19 @@ pub(crate) fn set(stage: &Stage, dir: &Path, home: &Path) -> io::Result<std::pat
             ),
         ),
     ];
+    let mut files = files.to_vec();
+    if stage.asks == Asks::PasswordAndCode {
+        let codes = etc.join("users.oath");
+        // The module writes there which code was the last one.
+        fs::write(&codes, format!("HOTP {user} - {CODE_KEY}\n"))?;
+        fs::set_permissions(&codes, fs::Permissions::from_mode(0o600))?;
+        let rules = format!(
+            "auth requisite pam_unix.so\nauth required pam_oath.so usersfile={} window=5 digits=6\naccount required pam_unix.so\nsession required pam_permit.so\n",
+            codes.display()
+        );
+        fs::create_dir_all(etc.join("pam.d"))?;
+        files.push(("pam.d/sshd", 0o644, rules));
+    }
     let mut program =
         String::from("#!/bin/sh\n# Covers files of the machine within this mount namespace.\nset -e\nmount --make-rprivate /\n");
     for (name, mode, text) in files {

@@ -70,23 +70,62 @@ fn verified(verdict: &audit::Verdict) -> String {
     text
 }
 
-/// For people: what it was and what came of it, and on a second line what was asked for.
+/// For people: when, what and where; what was asked for; what came of it.
 fn shown(entry: &Entry) -> String {
     let begin = &entry.begin;
-    let what = ["command", "file_path", "pattern", "path", "id", "paths", "files"].iter().find_map(|key| begin.arguments.get(*key));
-    let what = what.map_or_else(String::new, |what| what.as_str().map_or_else(|| what.to_string(), str::to_owned));
-    let came = match (&entry.end, begin.decision.as_str()) {
-        (_, "refused") => format!("refused ({})", begin.rule),
-        (Some(end), decision) => format!("{}{}, {} ms", if decision == "confirmed" { "confirmed, " } else { "" }, end.outcome, end.took),
-        (None, _) => "no outcome was written".to_owned(),
-    };
-    let came = came.replace('\n', " ");
     let place = if begin.host.is_empty() { String::new() } else { format!(" on {}/{}", begin.host, begin.session) };
-    let head = format!("{} {} {}{place}: {came} [{}]", entry.n, time(entry.at), begin.tool, begin.client);
+    let head = format!("{} {} {}{place} [{}]", entry.n, time(entry.at), begin.tool, begin.client);
     // Made visible first: what is written out is longer.
-    let text = fold(&visible::to_text(head.as_bytes()).0, COLUMNS);
-    let what = visible::to_text(what.lines().next().unwrap_or_default().as_bytes()).0;
-    if what.is_empty() { text } else { format!("{text}    {}\n", cut(&what, COLUMNS - 4)) }
+    let visible = |text: &str| visible::to_text(text.as_bytes()).0;
+    let mut text = fold(&visible(&head), COLUMNS);
+    let came = came(entry).replace('\n', " ");
+    let what = asked(&begin.arguments);
+    let what = visible(what.lines().next().unwrap_or_default());
+    // An id that the outcome names stands there.
+    if !what.is_empty() && !came.split(' ').any(|word| word.trim_end_matches(',') == what) {
+        let _ = writeln!(text, "    {}", cut(&what, COLUMNS - 4));
+    }
+    let came = fold(&visible(&came), COLUMNS - 4);
+    text.extend(came.lines().flat_map(|line| ["    ", line, "\n"]));
+    text
+}
+
+/// What an action was about.
+fn asked(arguments: &serde_json::Value) -> String {
+    let keys = ["command", "file_path", "pattern", "path", "id", "paths", "files", "text", "name"];
+    match keys.iter().find_map(|key| arguments.get(*key)) {
+        None => String::new(),
+        Some(serde_json::Value::String(text)) => text.clone(),
+        Some(serde_json::Value::Array(several)) => {
+            let one = |one: &serde_json::Value| one.as_str().or_else(|| one.get("file_path")?.as_str()).map(str::to_owned);
+            several.iter().map(|value| one(value).unwrap_or_else(|| value.to_string())).collect::<Vec<_>>().join(" ")
+        }
+        // A text that was too long to be kept.
+        Some(other) => {
+            other.get("begins").and_then(serde_json::Value::as_str).map_or_else(|| other.to_string(), |begins| format!("{begins}…"))
+        }
+    }
+}
+
+/// What came of an action.
+fn came(entry: &Entry) -> String {
+    let Some(end) = &entry.end else {
+        let refused = entry.begin.decision == "refused";
+        return if refused { format!("refused ({})", entry.begin.rule) } else { "no outcome was written".to_owned() };
+    };
+    let confirmed = if entry.begin.decision == "confirmed" { "confirmed, " } else { "" };
+    let failed = if end.failed { "failed: " } else { "" };
+    match &entry.later {
+        Some(later) => format!("{confirmed}{}", went_on(entry.at, end, later)),
+        None => format!("{confirmed}{failed}{}, {} ms", end.outcome.trim_end_matches('.'), end.took),
+    }
+}
+
+/// The end of what went on when the call was over.
+fn went_on(began: u64, end: &audit::End, later: &audit::Later) -> String {
+    let bytes = later.bytes.map_or_else(String::new, |bytes| format!(" · {bytes} byte{}", if bytes == 1 { "" } else { "s" }));
+    let id = end.execution.as_ref().map_or_else(String::new, |stood| format!(" · id {}", stood.id));
+    format!("{}{bytes}{id}, known after {} ms", later.state, later.at.saturating_sub(began))
 }
 
 /// A text of at most so many characters; that it was cut is seen.
@@ -95,7 +134,8 @@ fn cut(text: &str, most: usize) -> String {
 }
 
 fn json(entry: &Entry) -> String {
-    let line = serde_json::json!({"n": entry.n, "at": entry.at, "pid": entry.pid, "begin": entry.begin, "end": entry.end});
+    let line =
+        serde_json::json!({"n": entry.n, "at": entry.at, "pid": entry.pid, "begin": entry.begin, "end": entry.end, "later": entry.later});
     format!("{line}\n")
 }
 

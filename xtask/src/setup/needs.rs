@@ -1,5 +1,7 @@
 //! The table of programs that the demo and the tests need, and in which package each is.
 
+use std::path::PathBuf;
+
 use crate::run;
 
 /// For what a program is needed; a later stage needs what an earlier one does.
@@ -60,8 +62,14 @@ const NEEDS: &[Need] = &[
     need(Stage::Test, "screen", "screen", Some("screen")),
     need(Stage::Test, "sqlite3", "sqlite3", Some("sqlite")),
     need(Stage::Test, "setsid", "util-linux", None),
+    need(Stage::Test, PAM_OATH, "libpam-oath", None),
     need(Stage::Long, "c++", "g++", Some("gcc")),
 ];
+
+/// A module of PAM, which no path of programs finds.
+const PAM_OATH: &str = "pam_oath.so";
+/// Where such modules lie, with a directory for the machine's kind between in Debian.
+const LIBRARIES: [&str; 4] = ["/lib", "/usr/lib", "/lib64", "/usr/lib64"];
 
 const PYTHON: &str = "python3 with venv";
 
@@ -76,7 +84,17 @@ pub(crate) fn missing(stage: Stage) -> Vec<&'static Need> {
 }
 
 fn is_here(need: &Need) -> bool {
-    if need.name == PYTHON { super::python::can_make_a_venv() } else { run::find(need.name).is_some() }
+    match need.name {
+        PYTHON => super::python::can_make_a_venv(),
+        PAM_OATH => has_module(PAM_OATH),
+        program => run::find(program).is_some(),
+    }
+}
+
+fn has_module(name: &str) -> bool {
+    let of = |place: &&str| std::fs::read_dir(place).into_iter().flatten().flatten().map(|entry| entry.path()).collect::<Vec<_>>();
+    let below = LIBRARIES.iter().flat_map(of);
+    below.chain(LIBRARIES.map(PathBuf::from)).any(|dir| dir.join("security").join(name).exists())
 }
 
 #[cfg(test)]

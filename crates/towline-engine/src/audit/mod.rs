@@ -22,8 +22,8 @@ use rustix::io::Errno;
 use tokio::sync::Mutex;
 use towline_base::{clock, limits};
 
-pub use read::{Entry, Filter, entries, verify};
-pub use record::{Begin, End, Head, Kind, Mark, Record};
+pub use read::{Entry, Filter, Later, entries, verify};
+pub use record::{Begin, End, Head, Kind, Mark, Record, Stood};
 pub use verify::Verdict;
 
 use record::{Found, hash};

@@ -6,8 +6,9 @@ use std::io::{self, BufRead as _, BufReader, Read as _};
 use std::path::Path;
 
 use rustix::fs::FlockOperation;
+use serde::Serialize;
 
-use super::record::{Begin, End, Head, Record};
+use super::record::{Begin, End, Head, Record, Stood};
 use super::verify::{Checker, Place, Verdict};
 use super::{closed, current, directory};
 
@@ -24,6 +25,44 @@ pub struct Entry {
     pub begin: Begin,
     /// What came of it, if that was written.
     pub end: Option<End>,
+    /// How the execution that went on when it ended came to its end, if a later action told that.
+    pub later: Option<Later>,
+}
+
+/// The end of an execution, as later actions told it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Later {
+    /// How it ended, in a few words.
+    pub state: String,
+    /// Bytes of output that were told of; `None` if none were.
+    pub bytes: Option<u64>,
+    /// When that was known, in milliseconds since 1970.
+    pub at: u64,
+}
+
+/// What later lines tell of one execution.
+#[derive(Default)]
+struct Told {
+    stdout: Option<u64>,
+    stderr: Option<u64>,
+    end: Option<(String, u64)>,
+}
+
+impl Told {
+    fn hear(&mut self, stood: &Stood, at: u64) {
+        // Its last word on each is the one that holds.
+        self.stdout = stood.stdout.or(self.stdout);
+        self.stderr = stood.stderr.or(self.stderr);
+        if stood.over && self.end.is_none() {
+            self.end = Some((stood.state.clone(), at));
+        }
+    }
+
+    fn later(&self) -> Option<Later> {
+        let (state, at) = self.end.clone()?;
+        let bytes = [self.stdout, self.stderr].into_iter().flatten().reduce(u64::saturating_add);
+        Some(Later { state, bytes, at })
+    }
 }
 
 /// Which actions are wanted; what is not said fits.
@@ -135,15 +174,24 @@ pub fn verify(state_dir: &Path) -> io::Result<Verdict> {
 /// If the journal cannot be read.
 pub fn entries(state_dir: &Path, filter: &Filter, most: usize) -> io::Result<Vec<Entry>> {
     let mut found: BTreeMap<u64, Entry> = BTreeMap::new();
+    let mut executions: BTreeMap<(String, String), Told> = BTreeMap::new();
     each_line(snapshot(state_dir)?.files, |_, line| {
         let Ok(Record { n, at, pid, begin, end, .. }) = serde_json::from_slice::<Record>(line) else { return };
         if let Some(begin) = begin {
-            found.insert(n, Entry { n, at, pid, begin, end: None });
+            found.insert(n, Entry { n, at, pid, begin, end: None, later: None });
         } else if let Some((entry, end)) = end.and_then(|end| Some((found.get_mut(&end.of)?, end))) {
+            if let Some(stood) = &end.execution {
+                executions.entry((entry.begin.host.clone(), stood.id.clone())).or_default().hear(stood, at);
+            }
             entry.end = Some(end);
         }
     })?;
     let mut entries: Vec<Entry> = found.into_values().filter(|entry| filter.fits(entry)).collect();
     entries.drain(..entries.len().saturating_sub(most));
+    for entry in entries.iter_mut().filter(|entry| entry.begin.tool == "Bash") {
+        let went_on = entry.end.as_ref().and_then(|end| end.execution.as_ref()).filter(|stood| !stood.over);
+        let told = went_on.and_then(|stood| executions.get(&(entry.begin.host.clone(), stood.id.clone())));
+        entry.later = told.and_then(Told::later);
+    }
     Ok(entries)
 }

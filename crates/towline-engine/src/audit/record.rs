@@ -77,6 +77,26 @@ pub struct End {
     pub failed: bool,
     /// Milliseconds that it took.
     pub took: u64,
+    /// How the execution stood that it told of, if it told of one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub execution: Option<Stood>,
+}
+
+/// How an execution stood when an action told of it: a later line tells the outcome of what went on behind an earlier one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stood {
+    /// The execution.
+    pub id: String,
+    /// In a few words, as `exit 0`.
+    pub state: String,
+    /// Whether that is its end.
+    pub over: bool,
+    /// Bytes of its standard output, or of both streams in one, where that was told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stdout: Option<u64>,
+    /// Bytes of its standard error, where that was told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stderr: Option<u64>,
 }
 
 /// What was found wrong.

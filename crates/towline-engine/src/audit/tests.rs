@@ -20,7 +20,38 @@ fn begin(command: &str) -> Line {
 }
 
 fn end(of: u64) -> Line {
-    Line::End(End { of, outcome: "exit 0".to_owned(), failed: false, took: 1 })
+    Line::End(End { of, outcome: "exit 0".to_owned(), failed: false, took: 1, execution: None })
+}
+
+#[tokio::test]
+async fn the_end_of_what_went_on_is_told_by_whatever_told_of_it_later() {
+    let state = tempfile::tempdir().expect("a directory");
+    let journal = Journal::new(state.path(), Options::default());
+    let stood =
+        |id: &str, state: &str, over, stdout, stderr| Some(Stood { id: id.to_owned(), state: state.to_owned(), over, stdout, stderr });
+    let running = |id| stood(id, "running", false, Some(0), None);
+    for (host, tool, execution) in [
+        ("lab", "Bash", running("one")),
+        ("lab", "Bash", running("two")),
+        ("lab", "Bash", stood("three", "exit 0", true, Some(5), None)),
+        ("lab", "JobOutput", stood("one", "running", false, Some(3), None)),
+        ("lab", "JobOutput", stood("one", "exit 3", true, None, Some(7))),
+        ("lab", "JobOutput", stood("one", "exit 3", true, Some(10), None)),
+        ("far", "JobOutput", stood("two", "exit 9", true, Some(1), None)),
+        ("lab", "Bash", running("four")),
+        ("lab", "JobStop", stood("four", "killed TERM", true, None, None)),
+    ] {
+        let Line::Begin(begin) = begin("x") else { unreachable!("it is one") };
+        let of = journal.write(&Line::Begin(Begin { host: host.to_owned(), tool: tool.to_owned(), ..begin })).await.expect("written");
+        let Line::End(end) = end(of) else { unreachable!("it is one") };
+        journal.write(&Line::End(End { execution, ..end })).await.expect("written");
+    }
+    let filter = Filter { tool: Some("Bash".to_owned()), ..Filter::default() };
+    let told: Vec<_> = entries(state.path(), &filter, 10).expect("it can be read").into_iter().map(|entry| entry.later).collect();
+    let told: Vec<_> = told.into_iter().map(|later| later.map(|later| (later.state, later.bytes))).collect();
+    let one = Some(("exit 3".to_owned(), Some(17)));
+    assert_eq!(told, [one, None, None, Some(("killed TERM".to_owned(), Some(0)))]);
+    assert_eq!(verdict(state.path()).wrong, [""; 0]);
 }
 
 async fn filled(state: &Path, actions: u64) -> Journal {

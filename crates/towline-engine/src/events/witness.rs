@@ -66,6 +66,8 @@ impl Witness {
     pub(crate) fn end(&self, text: &str, took: Duration, answered: Result<&Answer, &Failure>) {
         let (id, exit) = match answered.map(|answer| &answer.body) {
             Ok(Body::Execution(execution)) => (Some(execution.id.to_string()), exit(&execution.state)),
+            Ok(Body::JobOutput(slice)) => (Some(slice.id.to_string()), exit(&slice.state)),
+            Ok(Body::Stopped(stopped)) => (Some(stopped.id.to_string()), exit(&stopped.state)),
             Ok(_) | Err(_) => (None, None),
         };
         self.write(Event {

@@ -68,7 +68,8 @@ static LOOKS: LazyLock<Looks> = LazyLock::new(|| Looks {
     ),
     yes_no: regex(r"(?i)([\[(](y/n|n/y|yes/no|j/n|o/n|s/n)(/\[?\w+\]?)?[\])]|\(y or n\))\s*[:?]?\s*$"),
     pager: regex(r"^(:|\(END\)|--More--.*|-- More --.*|lines \d+-\d+.*|.*\(END\)|.* \d+%|Manual page .*|.*press q to quit.*)$"),
-    database: regex(r"^\w[\w.-]*[=\-'(*!^][#>]$"),
+    // psql: the state of its input, that of a transaction, and who one is.
+    database: regex(r#"^\w[\w.-]*[=@^!\-*'"$(][*!?]?[#>]$"#),
     interpreter: regex(
         r"^(>>>|\.\.\.|\s+\.\.\.>|In \[\d+\]:|irb.*[>*]|\(gdb\)|\(lldb\)|\(Pdb\)|ipdb>|\[\d+\] pry.*>|sqlite>|mysql>|MariaDB \[.*\]>|\w+ ?>|>|julia>|ghci>|iex\(\d+\)>|scala>|jshell>|ftp>|sftp>)$",
     ),
@@ -164,6 +165,11 @@ mod tests {
             ("postgres=# ", Some(Awaits::Interpreter)),
             ("my.db-> ", Some(Awaits::Interpreter)),
             ("postgres(# ", Some(Awaits::Interpreter)),
+            ("postgres=*# ", Some(Awaits::Interpreter)),
+            ("db=!> ", Some(Awaits::Interpreter)),
+            ("postgres'*# ", Some(Awaits::Interpreter)),
+            ("postgres$# ", Some(Awaits::Interpreter)),
+            ("postgres\"# ", Some(Awaits::Interpreter)),
             ("sqlite> ", Some(Awaits::Interpreter)),
             ("   ...> ", Some(Awaits::Interpreter)),
             ("mysql> ", Some(Awaits::Interpreter)),

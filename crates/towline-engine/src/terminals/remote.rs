@@ -62,8 +62,9 @@ D=$(screen -ls | sed -n "s/^No Sockets found in \(.*\)\.$/\1/p"); case "$D" in *
 } >/dev/null 2>&1;
 "#;
 
-/// Lists what tmux and screen hold under a name of ours.
+/// Lists what tmux and screen hold under a name of ours, on lines of their own whatever a startup file printed before.
 const HELD: &str = r#"
+echo;
 tmux -L towline list-sessions -F "tmux|#{session_name}|#{session_attached}" 2>/dev/null;
 screen -ls 2>/dev/null | sed -n "s/^[[:space:]]*[0-9]*\.towline-\([^,]*\),.*(\([A-Z][a-z]*\).*/screen|\1|\2/p";
 "#;

@@ -2,13 +2,14 @@
 
 use std::path::PathBuf;
 use std::process::Output;
+use std::sync::{Arc, Mutex};
 
 use tempfile::TempDir;
 use towline_base::{Code, SecretName, SecretSource};
 use towline_engine::action::{Mode, Size, TerminalSend, TerminalWait};
 use towline_engine::answer::{Awaits, Ended, Terminal, Why};
 use towline_engine::policy::{Origin, Policy, Rule, Verdict};
-use towline_engine::{Access, Action, Engine, LiteralPasswords, Rules, Settings, Wallet};
+use towline_engine::{Access, Action, Ask, Context, Engine, LiteralPasswords, Reply, Rules, Settings, Wallet};
 use towline_testkit::process::command;
 use towline_testkit::{LabOptions, SshdOptions, Stage, eventually, eventually_async, stage};
 
@@ -113,6 +114,73 @@ async fn a_password_that_an_agent_may_not_type_is_told_to_nobody_either() {
     desk.keys("t", "", &["C-c"]).await;
     desk.rig.engine.close().await;
     assert!(is_written_down(&desk, "is not permitted") && !is_written_down(&desk, "hunter2"));
+}
+
+/// What a person answers who is asked; and a place that keeps what they were asked.
+fn answered(reply: Reply) -> (towline_engine::Asker, Arc<Mutex<Vec<Ask>>>) {
+    let questions: Arc<Mutex<Vec<Ask>>> = Arc::default();
+    let list = questions.clone();
+    let person: towline_engine::Asker = Arc::new(move |ask: Ask| {
+        list.lock().expect("no panic").push(ask);
+        Box::pin(std::future::ready(reply.clone()))
+    });
+    (person, questions)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whether_an_agent_may_type_a_password_is_asked_of_the_person_who_does_not_see_it() {
+    let (desk, opened) = asked_for_a_password(Verdict::Ask).await;
+    let send = |reply: Option<Reply>| {
+        let (ask, asked) = reply.map(answered).unzip();
+        let call = Rig::call(sending("t", "hunter2-and-more", &[], true, pattern("got .*")));
+        let answer = Box::pin(desk.rig.engine.perform(call, Context { ask, ..context() }));
+        async move { (answer.await, asked.map(|asked| asked.lock().expect("no panic").clone()).unwrap_or_default()) }
+    };
+    for (reply, said) in [
+        (None, "here nobody can be asked"),
+        (Some(Reply::No), "the person said no"),
+        (Some(Reply::Nobody("the question was put away".to_owned())), "the question was put away"),
+    ] {
+        let questions = usize::from(reply.is_some());
+        let (answer, asked) = send(reply).await;
+        let refused = answer.expect_err("it is refused");
+        assert!(refused.code == Code::Forbidden && refused.text.contains(said), "{refused}");
+        // What else can be done stands there, as where the rules refuse.
+        let person = opened.attach.as_deref().expect("a person can attach");
+        assert!(refused.hint.as_deref().is_some_and(|hint| hint.contains("secret: NAME") && hint.contains(person)), "{refused}");
+        assert_eq!(asked.len(), questions);
+        assert_eq!(desk.read("t", Mode::Screen, TerminalWait::Nothing).await.awaits, Some(Awaits::Password), "{said}: nothing was typed");
+    }
+    let (answer, asked) = send(Some(Reply::Yes)).await;
+    let typed = view(answer.expect("it is typed"));
+    assert!(text(&typed).contains("got [redacted a typed password]"), "{}", text(&typed));
+    let [Ask { about, what }] = asked.as_slice() else { panic!("one question: {asked:?}") };
+    assert!(about.contains("TerminalSend on lab") && about.contains("the test"), "{about}");
+    assert_eq!(what, "t <a password><Enter>");
+    desk.rig.engine.close().await;
+    assert!(is_written_down(&desk, "\"decision\":\"confirmed\"") && !is_written_down(&desk, "hunter2"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_that_a_person_let_the_agent_type_goes_to_sudo_and_nowhere_else() {
+    if !stage::possible("a_password_that_a_person_let_the_agent_type_goes_to_sudo_and_nowhere_else") {
+        return;
+    }
+    let stage = Some(Stage { sudoers: "stagehand ALL=(ALL:ALL) ALL".to_owned(), ..Stage::default() });
+    let mut desk = Desk::with(LabOptions { sshd: SshdOptions { stage, ..SshdOptions::default() }, ..LabOptions::default() });
+    let password = vec![Rule { says: Verdict::Ask, from: Origin("the test".to_owned()) }];
+    let rules = Rules { general: Policy { password, ..Policy::default() }, ..Rules::default() };
+    let access = Access { literal_passwords: LiteralPasswords::Taken, ..Access::default() };
+    desk.rig.engine = Engine::new(Settings { access, rules, ..Rig::settings(&desk.rig.lab) });
+    let asked = desk.open("t", Some("sudo sh -c 'echo now-$(id -un)'; read -r x")).await;
+    assert_eq!(asked.awaits, Some(Awaits::Password), "{}", text(&asked));
+    for (reply, typed) in [(Reply::No, false), (Reply::Yes, true)] {
+        let call = Rig::call(sending("t", stage::PASSWORD, &[], true, pattern("now-root")));
+        let answer = desk.rig.engine.perform(call, Context { ask: Some(answered(reply).0), ..context() }).await;
+        assert_eq!(answer.map(view).map(|seen| seen.why).ok(), typed.then_some(Some(Why::Matched)));
+    }
+    desk.rig.engine.close().await;
+    assert!(!is_written_down(&desk, stage::PASSWORD));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,14 +1,15 @@
 //! Terminals over a real sshd and a real tmux: what is typed, shown and waited for.
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use towline_base::Code;
 use towline_engine::action::{Mode, Size, TerminalSend, TerminalWait};
-use towline_engine::answer::{Awaits, Ended, Why};
+use towline_engine::answer::{Awaits, Ended, State, Why};
 use towline_engine::terminals::{Recorder, What};
 use towline_engine::{Action, Body, Engine};
-use towline_testkit::{LabOptions, SshdOptions};
+use towline_testkit::{LabOptions, SshdOptions, Stage, stage};
 
 use crate::desk::{Desk, kill_tmux, pattern, reading, sending, text, view};
 use crate::rig::{Rig, context};
@@ -182,6 +183,54 @@ async fn full_screen_programs_work() {
     assert_eq!(desk.send("t", ";", pattern("^rows.42$")).await.why, Some(Why::Matched));
     let end = desk.send("t", ".exit 3", TerminalWait::Prompt).await;
     assert_eq!(end.status, Some(3), "{}", text(&end));
+}
+
+/// Where the programs of a `PostgreSQL` server are; they are on nobody's path.
+fn postgres_programs() -> Option<PathBuf> {
+    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    versions.map(|version| version.path().join("bin")).find(|dir| dir.join("initdb").exists())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn psql_is_an_interpreter_in_each_state_of_its_input() {
+    let test = "psql_is_an_interpreter_in_each_state_of_its_input";
+    // A server runs as an ordinary account only.
+    if !stage::possible(test) {
+        return;
+    }
+    let Some(programs) = postgres_programs() else { return eprintln!("not run: {test}: there is no PostgreSQL server") };
+    let sshd = SshdOptions { stage: Some(Stage::default()), ..SshdOptions::default() };
+    let desk = Desk::with(LabOptions { sshd, ..LabOptions::default() });
+    let programs = programs.display();
+    // It ends by itself when its directory goes; here it is ended before.
+    let server = format!(
+        "{programs}/initdb -D db -A trust -N >/dev/null && {programs}/pg_ctl -D db -w -l log -o \"-c listen_addresses='' -k $PWD -F\" start >/dev/null"
+    );
+    let (said, state) = desk.rig.run(&server).await;
+    assert_eq!(state, State::Exited(0), "{said}");
+    desk.open("t", Some("PSQLRC=/dev/null PAGER=cat exec psql -h \"$HOME\" postgres")).await;
+    desk.until("t", "postgres=#").await;
+    let mut wrong = Vec::new();
+    for (typed, prompt) in [
+        ("begin;", r"postgres=\*# $"),
+        ("select 'rows'", r"postgres-\*# $"),
+        (", (6*", r"postgres\(\*# $"),
+        ("7);", r"postgres=\*# $"),
+        ("select 'open", r"postgres'\*# $"),
+        ("';", r"postgres=\*# $"),
+        ("select 1/0;", r"postgres=!# $"),
+        ("rollback;", r"postgres=# $"),
+    ] {
+        let seen = desk.send("t", typed, pattern(prompt)).await;
+        if (seen.why, seen.awaits) != (Some(Why::Matched), Some(Awaits::Interpreter)) {
+            wrong.push((typed, seen.why, seen.awaits));
+        }
+    }
+    assert_eq!(wrong, []);
+    assert!(text(&desk.read("t", Mode::Screen, TerminalWait::Nothing).await).contains(" rows     |       42"));
+    desk.send("t", r"\q", TerminalWait::Quiet).await;
+    assert_eq!(desk.end("t").await, Ended::Exited(0));
+    assert_eq!(desk.rig.run(&format!("{programs}/pg_ctl -D db -m immediate -w stop >/dev/null")).await.1, State::Exited(0));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -77,6 +77,21 @@ fn two_that_write_at_once_keep_one_chain_and_lose_nothing() {
     }
 }
 
+#[test]
+fn a_command_that_ended_after_its_call_is_told_with_its_outcome() {
+    let lab = Lab::start();
+    assert_eq!(towline(&lab, &["run", "lab", "--", "printf 12345; printf 678 >&2; exit 3"]).status().unwrap().code(), Some(3));
+    assert!(towline(&lab, &["run", "lab", "--detach", "--", "sleep 600"]).status().unwrap().success());
+    let listed = towline(&lab, &["audit", "--tool", "Bash"]).output().unwrap();
+    let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
+    let lines: Vec<&str> = listed.lines().collect();
+    assert!(lines[0].contains(" Bash on lab/cli [towline ") && lines[1] == "    printf 12345; printf 678 >&2; exit 3", "{listed}");
+    assert!(lines[2].starts_with("    exit 3 · 8 bytes · id ") && lines[2].contains(", known after "), "{listed}");
+    assert!(lines[4] == "    sleep 600" && lines[5].starts_with("    running · 0 bytes · id "), "{listed}");
+    assert!(lines.len() == 6 && lines.iter().all(|line| line.chars().count() <= 80), "{listed}");
+    assert_eq!(verify(&lab).0, Some(0));
+}
+
 /// A program that mounts a small file system of its own over a directory, in a mount namespace of its own, and fills it.
 fn full_disk(place: &Path, directory: &Path) -> PathBuf {
     let program = place.join("on_a_full_disk");

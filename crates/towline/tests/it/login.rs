@@ -301,6 +301,58 @@ async fn a_password_goes_to_pam_and_nowhere_else() {
     }
 }
 
+/// A lab that asks for the password and then for a one-time code, in one conversation.
+fn by_password_and_code() -> Lab {
+    let config = vec!["AuthenticationMethods keyboard-interactive".to_owned(), "KbdInteractiveAuthentication yes".to_owned()];
+    let stage = Some(Stage { asks: stage::Asks::PasswordAndCode, ..Stage::default() });
+    Lab::with(LabOptions { sshd: SshdOptions { config, stage, ..SshdOptions::default() }, ..LabOptions::default() })
+}
+
+#[tokio::test]
+async fn a_one_time_code_follows_the_password_and_is_fetched_anew_for_each_login() {
+    if !stage::codes_possible("a_one_time_code_follows_the_password_and_is_fetched_anew_for_each_login") {
+        return;
+    }
+    let lab = by_password_and_code();
+    let failure = refused(&engine(&lab, &[("PW", stage::PASSWORD)], |host| host.password = Some(name("PW"))), "lab").await;
+    assert_eq!(failure.code, Code::AuthPrompt, "{failure}");
+    let asked = format!("a one-time code for {0}@127.0.0.1 (\"One-time password (OATH) for `{0}':\")", stage::USER);
+    assert!(failure.text.contains(&asked) && failure.to_string().contains("towline auth"), "{failure}");
+    // A program gives out one code after the other.
+    let codes = lab.dir().join("codes");
+    std::fs::write(&codes, stage::CODES.join("\n")).unwrap();
+    let next = format!("sed -n 1p '{0}'; sed -i 1d '{0}'", codes.display());
+    let mut access = settings(&lab, &[("PW", stage::PASSWORD)], |host| {
+        host.password = Some(name("PW"));
+        host.one_time_code = Some(name("OTP"));
+    });
+    let sources = [
+        (name("PW"), SecretSource::File(lab.dir().join("config/PW"))),
+        (name("OTP"), SecretSource::Command(["sh", "-c", &next].map(str::to_owned).to_vec())),
+    ];
+    access.wallet = Wallet::new(sources.into());
+    let good = engine_with(&lab, access);
+    for left in [3, 2] {
+        let lookout = Lookout::with(stage::PASSWORD, BOTH, places(&lab));
+        assert_eq!(said(&good, "lab", "id -un", None).await, format!("{}\n", stage::USER));
+        lookout.saw_nothing();
+        is_nowhere(stage::PASSWORD, &lab);
+        assert_eq!(std::fs::read_to_string(&codes).unwrap().lines().count(), left, "one code for one login");
+        on(&good, "lab", Action::Disconnect(towline_engine::action::Disconnect { end: true })).await.unwrap();
+    }
+    good.close().await;
+    assert_eq!(lab.sshd.log().matches("Accepted keyboard-interactive").count(), 2, "{}", lab.sshd.log());
+    // A code that was used is none any more, and is not tried again.
+    let used = engine(&lab, &[("PW", stage::PASSWORD), ("OTP", stage::CODES[0])], |host| {
+        host.password = Some(name("PW"));
+        host.one_time_code = Some(name("OTP"));
+    });
+    let answer = on(&used, "lab", bash("true", None)).await;
+    let failure = answer.expect_err(&lab.sshd.log());
+    assert!(failure.code == Code::AuthRejected && failure.text.contains("from the secret OTP"), "{failure}");
+    assert!(!failure.to_string().contains(stage::CODES[0]), "{failure}");
+}
+
 #[tokio::test]
 async fn a_wrong_password_is_tried_once_and_none_is_sent_where_nobody_can_answer() {
     if !stage::possible("a_wrong_password_is_tried_once_and_none_is_sent_where_nobody_can_answer") {

@@ -188,6 +188,11 @@ rows! {
 /// What other tests try, with a secret: what is special, what comes of it, and the test.
 const ELSEWHERE: &[(&str, &str, &str)] = &[
     ("password by PAM, and keyboard-interactive", "works", "a_password_goes_to_pam_and_nowhere_else"),
+    (
+        "password and then a one-time code by PAM (pam_oath)",
+        "works",
+        "a_one_time_code_follows_the_password_and_is_fetched_anew_for_each_login",
+    ),
     ("key with a passphrase", "works", "a_keys_passphrase_comes_from_the_secret_that_the_configuration_names"),
     ("root by sudo", "works", "root_works_by_sudo_with_files_and_commands_and_the_password_is_nowhere"),
     ("password that is wrong", "told; tried once", "a_wrong_password_is_tried_once_and_none_is_sent_where_nobody_can_answer"),

@@ -35,6 +35,8 @@ pub(super) struct Entry {
     renderer: Renderer,
     last: u64,
     ended: Option<u64>,
+    /// The execution of a command, once it is known.
+    id: Option<String>,
 }
 
 /// A key of the view.
@@ -72,6 +74,7 @@ impl State {
             renderer: Renderer::new(None, self.stamp),
             last: at,
             ended: None,
+            id: None,
         };
         self.entries.entry(place).or_insert_with(new)
     }
@@ -108,8 +111,24 @@ impl State {
             let over = matches!(event.kind, Kind::End | Kind::Ended) && !goes_on;
             entry.running = !over;
             entry.ended = over.then_some(event.at);
+            entry.id = event.id.clone().or(entry.id.take());
         }
+        self.told_by_another(event);
         self.bound();
+    }
+
+    /// A later call may tell the end of a command that its own call had left behind.
+    fn told_by_another(&mut self, event: &Event) {
+        let tells = event.kind == Kind::End && ["JobOutput", "JobStop"].contains(&event.tool.as_str());
+        let open = ["running", "queued", "unknown"].iter().any(|word| event.text.starts_with(word));
+        if !tells || open || event.failed == Some(true) || event.id.is_none() {
+            return;
+        }
+        let same = |place: &Place, entry: &Entry| matches!(place, Place::Command(host, ..) if *host == event.host) && entry.id == event.id;
+        for (_, entry) in self.entries.iter_mut().filter(|(place, entry)| same(place, entry)) {
+            entry.running = false;
+            entry.ended.get_or_insert(event.at);
+        }
     }
 
     /// Time passes: what was held back is shown, commands that are over leave the list.
@@ -209,6 +228,33 @@ mod tests {
         assert_eq!(commands(&state), 1);
         state.tick(LINGER_MS * 4);
         assert_eq!(commands(&state), 0);
+    }
+
+    #[test]
+    fn a_command_ends_in_the_list_when_whatever_call_told_its_end() {
+        let running = |state: &State| state.entries.values().filter(|entry| entry.running).count();
+        let told = |tool: &str, host: &str, id: &str, text: &str| Event {
+            tool: tool.to_owned(),
+            host: host.to_owned(),
+            id: Some(id.to_owned()),
+            ..event(Kind::End, 9, text)
+        };
+        let mut state = State::new(|_| String::new());
+        state.event(&event(Kind::Begin, 1, "make"));
+        let host = event(Kind::Begin, 1, "").host;
+        state.event(&Event { id: Some("k3f9xx".to_owned()), ..event(Kind::End, 1, "running · 0 bytes") });
+        for (tool, host, id, text, left) in [
+            ("JobOutput", host.as_str(), "k3f9xx", "running · 9 bytes", 1),
+            ("JobOutput", host.as_str(), "another", "exit 0 · 9 bytes", 1),
+            ("JobOutput", "elsewhere", "k3f9xx", "exit 0 · 9 bytes", 1),
+            ("Bash", host.as_str(), "k3f9xx", "exit 0 · 9 bytes", 1),
+            ("JobStop", host.as_str(), "k3f9xx", "killed TERM", 0),
+        ] {
+            state.event(&told(tool, host, id, text));
+            assert_eq!(running(&state), left, "{tool} {host} {id} {text}");
+        }
+        state.tick(LINGER_MS * 4);
+        assert!(!state.entries.keys().any(|place| matches!(place, Place::Command(..))));
     }
 
     #[test]
