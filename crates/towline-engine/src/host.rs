@@ -223,6 +223,22 @@ impl Host {
         }
     }
 
+    /// Waits for what goes on beside the calls: something that still asked the host when its line is let go of would bring it up again,
+    /// and log in for that.
+    pub(crate) async fn settle(&self) {
+        let settled = async {
+            if let Some(told) = self.acknowledge() {
+                let _ = told.await;
+            }
+            let mut news = self.news.lock().await;
+            if let News::Asked(asked) = &mut *news {
+                let _ = asked.await;
+                *news = News::Told;
+            }
+        };
+        let _ = tokio::time::timeout(SESSION_WAIT, settled).await;
+    }
+
     /// Notes of what was left, once; what is late or was lost with the link comes with a later answer. `own` is the execution that
     /// the answer itself tells of.
     pub(crate) async fn tell_news(&self, session: &SessionName, own: Option<&Handle>) -> Vec<String> {

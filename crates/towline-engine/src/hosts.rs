@@ -252,7 +252,7 @@ impl Hosts {
         }
         let aliases = configured_aliases();
         if aliases.is_empty() {
-            text.push_str("ssh_config names no hosts; user@name[:port] works all the same.");
+            text.push_str("~/.ssh/config names no hosts; user@name[:port] works all the same.");
         } else {
             let _ = write!(text, "In ssh_config: {}", aliases.join(", "));
         }

@@ -237,8 +237,12 @@ impl Inner {
         if let Action::Clean(what) = call.action {
             return self.hosts.clean(&alias, &host, what, &self.terminals).await;
         }
-        drop(host.acknowledge());
-        host.ask_for_news().await;
+        if matches!(call.action, Action::Disconnect(_)) {
+            host.settle().await;
+        } else {
+            drop(host.acknowledge());
+            host.ask_for_news().await;
+        }
         host.begin(session, context).await?;
         let named = call.session.as_ref();
         let scope = Scope { host: &alias, session, witness };

@@ -59,7 +59,9 @@ impl<W: Work> Check<'_, W> {
                 return Ok(FOUND_WRONG);
             }
         };
-        Printer::prose(&format!("connected to {} in {}\n{found}", self.host, render::duration(began.elapsed())))?;
+        // The session ends with the check: nobody is to attach to it.
+        let found: Vec<&str> = found.lines().filter(|line| !line.starts_with("for the person: ")).collect();
+        Printer::prose(&format!("connected to {} in {}\n{}", self.host, render::duration(began.elapsed()), found.join("\n")))?;
         self.helpers().await?;
         self.tools(word).await?;
         self.timing().await?;

@@ -401,3 +401,22 @@ async fn a_link_that_is_cut_again_and_again_while_it_comes_up_loses_nothing() {
     check_whole(&call.await.expect("joins").expect("an answer"), "often", 60);
     assert_eq!(ledger(&rig.lab), ["often"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_was_ended_is_not_made_again_for_what_goes_on_beside() {
+    let rig = Rig::start();
+    rig.run("true").await;
+    // What was read is told to the host beside the next call, and here that takes its time.
+    rig.lab.relay.set_rtt(Duration::from_millis(600));
+    rig.run("true").await;
+    let before = rig.lab.relay.accepted();
+    let disconnect = Action::Disconnect(towline_engine::action::Disconnect { end: true });
+    let Body::Text(said) = rig.perform(disconnect).await.expect("it disconnects").body else { panic!("not a text") };
+    assert!(said.ends_with(" Shared connections ended: 1."), "{said}");
+    eventually_async(Duration::from_secs(20), || async { rig.lab.relay.open() == 0 }).await;
+    rig.engine.close().await;
+    assert_eq!(rig.lab.relay.accepted(), before);
+    // Nor was it lost: nobody waited for anything there.
+    let events = std::fs::read_to_string(rig.lab.state_dir().join("events.jsonl")).expect("the events");
+    assert!(events.contains(r#""text":"opened""#) && !events.contains(r#""text":"lost"#), "{events}");
+}
