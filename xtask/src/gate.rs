@@ -55,7 +55,7 @@ type Job = fn(&Ready) -> Verdict;
 /// The steps in the order in which they fail soonest.
 fn jobs() -> [(&'static str, Job); 11] {
     [
-        ("format", |_| plain(run::cargo().args(["fmt", "--all", "--check"]))),
+        ("format", |_| format().into()),
         ("tidy", |_| tidy::report().map(|()| String::new()).into()),
         ("shellcheck", |_| shellcheck::run().into()),
         ("deny", |_| deny()),
@@ -71,6 +71,13 @@ fn jobs() -> [(&'static str, Job); 11] {
 
 fn plain(command: &mut std::process::Command) -> Verdict {
     run::run(command).map(|()| String::new()).into()
+}
+
+/// The fuzz targets are a workspace of their own.
+fn format() -> Outcome<String> {
+    run::run(run::cargo().args(["fmt", "--all", "--check"]))?;
+    run::run(run::cargo().args(["fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"]))?;
+    Ok(String::new())
 }
 
 fn deny() -> Verdict {
