@@ -150,7 +150,7 @@ impl Redactor {
     }
 
     /// Where bytes at the end begin that are the beginning of a secret, of any length, or of one that could still become a longer one; the
-    /// length of all where there are none.
+    /// length of all where there are none. It is never within a whole secret, though the end of that may begin another, or itself.
     #[must_use]
     pub fn beginning_at_end(&self, bytes: &[u8]) -> usize {
         let known = self.known();
@@ -158,7 +158,9 @@ impl Redactor {
             let most = pattern.len().saturating_sub(1).min(bytes.len());
             (1..=most).rev().find(|length| bytes.ends_with(&pattern[..*length])).map(|length| bytes.len() - length)
         };
-        known.patterns.iter().filter_map(|(_, pattern)| begins(pattern)).min().unwrap_or(bytes.len())
+        let at = known.patterns.iter().filter_map(|(_, pattern)| begins(pattern)).min().unwrap_or(bytes.len());
+        let whole = known.search.iter().flat_map(|search| search.find_iter(bytes)).find(|found| found.start() < at && at < found.end());
+        whole.map_or(at, |found| found.start())
     }
 
     /// The text without secrets.
@@ -265,7 +267,25 @@ mod tests {
     #[test]
     fn the_beginning_of_a_secret_at_the_end_is_seen() {
         let redactor = redactor(&[("DB", "hunter2-very"), ("X", "-verylong")]);
-        for (text, at) in [("", 0), ("abc", 3), ("a h", 2), ("hunter2", 0), ("hunter2-very", 7), ("hunthunt", 4), ("hunter2-veryx", 13)] {
+        for (text, at) in [
+            ("", 0),
+            ("abc", 3),
+            ("a h", 2),
+            ("hunter2", 0),
+            ("hunter2-very", 0),
+            ("a hunter2-very", 2),
+            ("hunter2-veryhunter2-very", 12),
+            ("hunthunt", 4),
+            ("hunter2-veryx", 13),
+        ] {
+            assert_eq!(redactor.beginning_at_end(text.as_bytes()), at, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_whole_secret_that_ends_as_it_begins_is_not_parted() {
+        let redactor = redactor(&[("PW", "abc123-abc")]);
+        for (text, at) in [("abc123-abc", 0), ("x abc123-abc", 2), ("abc123-abc.", 11), ("abc123-abcabc", 10), ("x abc", 2)] {
             assert_eq!(redactor.beginning_at_end(text.as_bytes()), at, "{text}");
         }
     }

@@ -137,6 +137,12 @@ mod tests {
             all.push_str(&veil.rest());
             assert_eq!(all, shown, "{pieces:?}");
         }
+        // A secret that ends as it begins, and comes to its end with a piece.
+        let redactor = Redactor::default();
+        redactor.learn("PW", &Secret::new(b"hunter2-h".to_vec()).expect("a secret"));
+        let mut ends_as_it_begins = Veil::new(redactor);
+        let all = ends_as_it_begins.take("a hunter2-h") + &ends_as_it_begins.take(" b") + &ends_as_it_begins.rest();
+        assert_eq!(all, "a [redacted PW] b");
         let mut veil = veil();
         veil.skip();
         assert_eq!(veil.take("ter2-very b") + &veil.rest(), "[redacted PW] b");
