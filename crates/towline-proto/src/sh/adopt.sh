@@ -8,10 +8,6 @@
 # process alone may have its pipe open: what lies in there is moved on first.
 tl_testify() {
   if ! tl_whose "$tl_gen"; then return 0; fi
-  # A session that came up in this place since counts its shells from the same number.
-  tl_waited_for "$tl_d/u.$tl_gen"
-  tl_own_pid
-  case $tl_w_pid in "$tl_v" | -) ;; *) return 0 ;; esac
   tl_o_pipe=${tl_b_rest#* * * }
   tl_o_pipe=$tl_d/${tl_o_pipe%% *}
   if [ -p "$tl_o_pipe" ] && ! tl_pump_of "$tl_o_pipe" "$tl_spool"; then

@@ -22,6 +22,8 @@ tl_start_shell() {
   exec 6<>"$tl_d/c.$tl_gen"
   (
     exec 3>&- 5>&- 6>&- 7>&-
+    # From here on it stays in this directory: another session may come up in its place.
+    cd "$tl_d" || { kill -s TERM "$tl_pid" && exit 0; }
     trap - HUP INT QUIT PIPE
     exec 2>"$tl_d/z.$tl_gen"
     case ${KSH_VERSION-} in
@@ -32,16 +34,16 @@ tl_start_shell() {
         ;;
       *) (tl_become_shell "$1") ;;
     esac
-    tl_rc=$? tl_by=''
-    if [ -s "$tl_d/z.$tl_gen" ]; then tl_by=signal; fi
+    tl_rc=$? tl_by='' tl_address=$tl_d tl_d=. tl_in=in
+    if [ -s "z.$tl_gen" ]; then tl_by=signal; fi
     # Open before anything is said, so that what is answered is not lost.
-    if [ -n "$TL_FAST" ] && [ -p "$tl_d/c.$tl_gen" ]; then exec 5<>"$tl_d/c.$tl_gen"; fi
+    if [ -n "$TL_FAST" ] && [ -p "c.$tl_gen" ]; then exec 5<>"c.$tl_gen"; fi
     if ! tl_alive "$tl_pid" "$tl_birth_of_me"; then tl_testify "$tl_rc" "$tl_by"; fi
     # Where the whole state was removed, the supervisor waits for words that nobody can send any more.
-    if ! tl_say "$tl_in" "z $tl_gen $tl_rc $tl_by" && [ ! -d "$tl_d" ] && tl_alive "$tl_pid" "$tl_birth_of_me"; then kill -s TERM "$tl_pid"; fi
+    if ! tl_say "$tl_in" "z $tl_gen $tl_rc $tl_by" && [ ! -d "$tl_address" ] && tl_alive "$tl_pid" "$tl_birth_of_me"; then kill -s TERM "$tl_pid"; fi
     tl_stand_by "$tl_rc" "$tl_by"
     # All that a copy had goes with it.
-    if [ "$tl_once" = - ]; then rm -f "$tl_d/c.$tl_gen" "$tl_d/z.$tl_gen"; fi
+    if [ "$tl_once" = - ]; then rm -f "c.$tl_gen" "z.$tl_gen"; fi
   ) &
   if [ -z "$1" ] && [ -n "$tl_login" ]; then tl_after 10 "y $tl_gen" && tl_login_timer=$tl_v; fi
 }
@@ -176,7 +178,7 @@ tl_whose() {
   tl_h='' tl_o_pid=0 tl_o_start=0
   IFS=' ' read -r tl_o_pid tl_o_start tl_rest <"$tl_d/u.$1" || return 1
   # shellcheck disable=SC2013 # the names are our own, without white space
-  for tl_f in $(grep -l -e "^b ${tl_d##*/} [^ ]* $tl_o_pid $tl_o_start " "$TL_ROOT"/x/* 2>/dev/null); do
+  for tl_f in $(grep -l -e "^b $tl_called [^ ]* $tl_o_pid $tl_o_start " "$TL_ROOT"/x/* 2>/dev/null); do
     if tl_read_record "${tl_f##*/}" && [ "$tl_state" = running ] && [ "$tl_start" = "$tl_o_start" ] && [ "$tl_boot" = "$TL_BOOT" ]; then tl_h=${tl_f##*/}; fi
   done
   [ -n "$tl_h" ] && tl_read_record "$tl_h"

@@ -10,7 +10,7 @@
 # tl_supervise DIR BASE ONCE NUMBER: DIR is this session's directory, BASE the saved state to begin with (or -), ONCE the handle
 # of the only execution (or -), NUMBER says how many supervisors the session had, this one included.
 tl_supervise() {
-  tl_d=$1 tl_once=$3 tl_number=$4 tl_in=$1/in
+  tl_d=$1 tl_called=${1##*/} tl_once=$3 tl_number=$4 tl_in=$1/in
   LC_ALL=C
   umask 077
   cd / || exit 1
@@ -49,7 +49,7 @@ tl_name_spools() {
   tl_v=$tl_birth_of_me
   if [ "$tl_v" = '?' ]; then tl_now; fi
   tl_spools=${TL_BOOT%%-*}
-  tl_spools=$TL_ROOT/o/${tl_d##*/}.${tl_spools#????}.$tl_pid.$tl_v
+  tl_spools=$TL_ROOT/o/$tl_called.${tl_spools#????}.$tl_pid.$tl_v
 }
 
 # tl_hear: reads one line into tl_word, tl_1, tl_2, tl_3; if tl_hurry is set, it waits only so long and then says t itself.
@@ -156,7 +156,7 @@ tl_begin() {
   tl_now
   tl_began=$tl_v tl_attempt=$((tl_attempt + 1))
   tl_mine="$tl_began $TL_BOOT $tl_gen $tl_pipe $tl_number.$tl_attempt.$tl_pid ."
-  if [ -z "$tl_pipe" ] || ! tl_append "$TL_ROOT/x/$1" "b ${tl_d##*/} ${tl_my_spool##*/} $tl_shell_pid $tl_shell_start $tl_mine"; then
+  if [ -z "$tl_pipe" ] || ! tl_append "$TL_ROOT/x/$1" "b $tl_called ${tl_my_spool##*/} $tl_shell_pid $tl_shell_start $tl_mine"; then
     tl_refuse "$1"
     return 1
   fi

@@ -220,7 +220,10 @@ fn nobody_is_left_who_knows(own: &'static str) {
         let generation = begun.lines().find(|line| line.starts_with("b ")).and_then(|line| line.split(' ').nth(7)).unwrap();
         let who = fs::read_to_string(host.root().join("s/main").join(format!("u.{generation}"))).unwrap();
         let pids: Vec<i32> = who.split(' ').step_by(2).take(2).map(|word| word.parse().unwrap()).collect();
-        let started = children(pids[0]);
+        let started = until("it waits", || match children(pids[0]) {
+            none if none.is_empty() => Err(format!("{} has no child", pids[0])),
+            some => Ok(some),
+        });
         // Whoever waited goes first: it would tell.
         for pid in [pids[1], pids[0]].into_iter().chain(started) {
             kill(pid, Signal::KILL);
