@@ -64,6 +64,7 @@ const NEEDS: &[Need] = &[
     need(Stage::Test, "setsid", "util-linux", None),
     need(Stage::Test, PAM_OATH, "libpam-oath", None),
     need(Stage::Long, "c++", "g++", Some("gcc")),
+    need(Stage::Test, "faketime", "faketime", Some("libfaketime")),
 ];
 
 /// A module of PAM, which no path of programs finds.

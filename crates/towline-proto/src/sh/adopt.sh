@@ -83,7 +83,7 @@ tl_adopt_pump() {
   tl_o_pump=0
   if [ ! -p "$tl_d/$1" ]; then return 0; fi
   if tl_pump_of "$tl_d/$1" "$2"; then
-    if tl_alive "$tl_p_pid" "$tl_p_start"; then tl_o_pump=$tl_p_pid tl_p_end=end; fi
+    if tl_pump_lives; then tl_o_pump=$tl_p_pid tl_p_end=end; fi
     if [ "$tl_p_end" = end ]; then
       # A supervisor's own one goes on where that left off; others do not know where that was.
       case $tl_p_by$tl_taken in s* | a) ;; *) tl_unsure=1 ;; esac

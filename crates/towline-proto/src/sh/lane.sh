@@ -199,41 +199,54 @@ tl_serve() {
         tl_n=$((tl_n - 1))
       done
     fi
+    tl_no_room=''
     if [ "$tl_bytes" -gt 0 ]; then tl_take_payload "$tl_bytes" || return 0; fi
-    case $tl_op in
+    case $tl_op$tl_no_room in
       ping)
         # Where all of this was removed, no outcome comes here any more: the next lane says so by its hello.
         if [ ! -d "$TL_TMP" ]; then return 0; fi
         tl_frame r "$TL_REQ" 0
         tl_look_after &
         ;;
-      run) tl_run "$@" ;;
+      # Without its payload it goes on if it was taken before, and is refused if not.
+      run | run1) tl_run "$@" ;;
       wait) tl_wait "$1" ;;
       over) tl_over "$1" ;;
       ack) tl_ack "$@" ;;
+      *1)
+        tl_frame b "$TL_REQ" enospc
+        tl_frame r "$TL_REQ" 1
+        ;;
       *) tl_work "$tl_op" "$@" & ;;
     esac
   done
 }
 
-# tl_take_payload COUNT: exactly COUNT bytes of stdin. GNU head reads no byte more; the others do, so dd reads singly.
+# tl_take_payload COUNT: exactly COUNT bytes of stdin; false if that ends before. GNU head reads no byte more; the others do, so dd reads
+# singly. Where the disk is full they are taken all the same, so that the next request is found; then tl_no_room is 1 and no file is left.
 tl_take_payload() {
   # shellcheck disable=SC3045 # bash alone
   if [ -n "$TL_FAST" ] && [ "$tl_plain" = t ]; then
-    IFS='' read -r -N "$1" tl_line && printf %s "$tl_line" >"$TL_TMP/$TL_REQ.p"
-    return
+    IFS='' read -r -N "$1" tl_line || return 1
+    printf %s "$tl_line" >"$TL_TMP/$TL_REQ.p" || { tl_no_room=1 && rm -f "$TL_TMP/$TL_REQ.p"; }
+    return 0
   fi
   if [ -z "${tl_exact-}" ]; then
     tl_exact=no
     case $(printf abc | { head -c 1 >/dev/null 2>&1 && cat; }) in bc) tl_exact=yes ;; esac
   fi
-  if [ "$tl_exact" = yes ]; then
-    head -c "$1" >"$TL_TMP/$TL_REQ.p"
-  else
-    dd ibs=1 obs=65536 count="$1" 2>/dev/null >"$TL_TMP/$TL_REQ.p"
-  fi
+  # What cannot be stored is read by somebody, or it would stand in the way.
+  if [ "$tl_exact" = yes ]; then head -c "$1"; else dd ibs=1 obs=65536 count="$1" 2>/dev/null; fi | {
+    cat >"$TL_TMP/$TL_REQ.p" || {
+      : >"$TL_TMP/$TL_REQ.f"
+      cat >/dev/null
+    }
+  }
   tl_size "$TL_TMP/$TL_REQ.p"
-  [ "$tl_v" -eq "$1" ]
+  if [ "$tl_v" -eq "$1" ]; then return 0; fi
+  if [ ! -e "$TL_TMP/$TL_REQ.f" ]; then return 1; fi
+  tl_no_room=1
+  rm -f "$TL_TMP/$TL_REQ".*
 }
 
 # tl_work OP ARGUMENTS: one request that may take its time, in a process of its own.

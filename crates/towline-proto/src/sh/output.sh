@@ -48,7 +48,7 @@ tl_output() {
     return 1
   fi
   if [ "$tl_state" = queued ] && [ "$6" -gt 0 ]; then tl_urge "$1"; fi
-  tl_w_for=$7 tl_w_off=$3 tl_why=none
+  tl_w_for=$7 tl_w_off=$3 tl_why=none tl_naps=0
   tl_now
   tl_until=$((tl_v + $6))
   tl_stream_file "$2"
@@ -61,23 +61,41 @@ tl_output() {
       pattern) if tl_slice "$tl_spool" "$tl_w_off" 8000000 | grep -q -E -e "$8"; then tl_why=pattern && break; fi ;;
     esac
     tl_now
-    if [ "$tl_v" -ge "$tl_until" ]; then tl_why='time' && break; fi
+    # Each look is a twentieth of a second after the one before it, whatever the clock says.
+    if [ "$tl_v" -ge "$tl_until" ] || [ "$tl_naps" -gt "$(($6 / 5))" ]; then tl_why='time' && break; fi
+    tl_naps=$((tl_naps + 1))
     tl_nap
     tl_state_of "$1"
     tl_stream_file "$2"
     if [ "$tl_w_for" != end ]; then tl_extent "$tl_spool"; fi
   done
   tl_extent "$tl_spool"
+  if [ "$5" -gt 0 ]; then tl_last_bytes "$4"; fi
   tl_now
-  if [ "$5" -gt 0 ]; then
-    # The last lines: looked for in the last LIMIT bytes.
-    tl_w_off=$((tl_total - $4))
-    if [ "$tl_w_off" -lt 0 ]; then tl_w_off=0; fi
-  fi
   printf '%s|%s|%s|%s|%s|%s|%s\n' "$tl_state" "$tl_total" "$tl_head" "$tl_from" "$tl_w_off" "$((tl_v - ${tl_began:-$tl_v}))" "$tl_why"
   printf '%s\n.\n' "$tl_cwd"
-  if [ "$5" -gt 0 ]; then tl_slice "$tl_spool" "$tl_w_off" "$4" | tail -n "$5"; else tl_slice "$tl_spool" "$tl_w_off" "$4"; fi
+  if [ "$5" -eq 0 ]; then
+    tl_slice "$tl_spool" "$tl_w_off" "$4"
+  elif [ -s "$TL_TMP/$TL_REQ.t" ]; then
+    tail -n "$5" "$TL_TMP/$TL_REQ.t"
+  else
+    tl_slice "$tl_spool" "$tl_w_off" "$4" | tail -n "$5"
+  fi
 }
+
+# tl_last_bytes COUNT: sets tl_w_off to the first of the last COUNT bytes, in which the last lines are looked for. What prints fast enough
+# drops them while they are read: there they are put aside first.
+tl_last_bytes() {
+  for tl_tries in 1 2 3 4 5; do
+    tl_w_off=$((tl_total - $1))
+    if [ "$tl_w_off" -lt 0 ]; then tl_w_off=0; fi
+    if [ "$tl_state" != running ] || [ "$tl_from" -eq "$tl_head" ]; then return 0; fi
+    tl_slice "$tl_spool" "$tl_w_off" "$1" >"$TL_TMP/$TL_REQ.t"
+    if [ -s "$TL_TMP/$TL_REQ.t" ]; then return 0; fi
+    tl_extent "$tl_spool"
+  done
+}
+
 tl_stream_file() {
   if [ "$1" = stderr ]; then
     tl_spool=${tl_spool}e

@@ -15,7 +15,15 @@ TL_LITTLE=262144
 tl_bounds() {
   tl_1=32768 TL_HOST_KIB=524288
   if [ -r "$TL_ROOT/keep" ]; then IFS=' ' read -r tl_1 TL_HOST_KIB tl_rest <"$TL_ROOT/keep"; fi
-  TL_HEAD_CAP=$((tl_1 * 512)) TL_PIECE_CAP=$((tl_1 * 256))
+  # Almost half for the first bytes, almost a quarter for each of two pieces: each may get one sixteenth more, which is what is read at once.
+  TL_HEAD_CAP=$((tl_1 * 448)) TL_PIECE_CAP=$((tl_1 * 192)) TL_READS=$((tl_1 / 1024))
+}
+
+# tl_at_once COUNT: sets tl_reads: so many at a time, and no more than what is bounded holds.
+tl_at_once() {
+  tl_reads=$1
+  if [ "$tl_reads" -gt "$TL_READS" ]; then tl_reads=$TL_READS; fi
+  if [ "$tl_reads" -lt 1 ]; then tl_reads=1; fi
 }
 
 # tl_drain SPOOL: takes what is in the pipe, fd 4, by builtins alone, into tl_output; false if it is more than little, or if
@@ -41,7 +49,13 @@ tl_drain() {
 # tl_move FILE: moves up to tl_reads reads of at most 64 KiB from stdin to the end of FILE. False at the end of input, and if FILE
 # takes no more: then tl_full is set.
 tl_move() {
-  tl_v=$(LC_ALL=C dd bs=65536 count="$tl_reads" 2>&1 >>"$1") || tl_full=full
+  tl_v=$(LC_ALL=C dd bs=65536 count="$tl_reads" 2>&1 >>"$1")
+  tl_rc=$?
+  if [ "$tl_rc" -ne 0 ]; then
+    # Where a signal ended it, another goes on; again and again, and it is a bound of this host.
+    if [ "$tl_rc" -gt 128 ] && [ "$tl_deaths" -lt 3 ]; then tl_deaths=$((tl_deaths + 1)) tl_lost=lost && return 0; fi
+    tl_full=full
+  fi
   tl_v=${tl_v%% records in*}
   tl_v=${tl_v##*[!0-9+]}
   [ "$((${tl_v%%+*} + ${tl_v#*+}))" -eq "$tl_reads" ] && [ -z "$tl_full" ]
@@ -66,9 +80,9 @@ tl_look_around() {
       }
       print int(room)
     }')
-  tl_crowd='' tl_reads=64 tl_looks=$((${tl_room:-0} / 65536))
+  tl_crowd='' tl_looks=$((${tl_room:-0} / 65536))
   if [ "$tl_looks" -gt 4 ]; then tl_looks=4; fi
-  if [ "$tl_looks" -lt 2 ]; then tl_reads=8; fi
+  if [ "$tl_looks" -lt 2 ]; then tl_at_once 8; else tl_at_once 64; fi
   if [ "${tl_room:-1}" -le 0 ]; then
     if [ -z "$tl_swept" ]; then
       # What was read already makes room, once.
@@ -76,7 +90,8 @@ tl_look_around() {
       tl_swept=1 && $TL_SELF "$TL_PROGRAM.host" room "$TL_ROOT" "$TL_PROGRAM" "$TL_BOOT" "$TL_HOST_KIB" </dev/null >/dev/null 2>&1
       tl_look_around
     else
-      tl_crowd=1 tl_reads=4 tl_looks=16
+      tl_crowd=1 tl_looks=16
+      tl_at_once 4
     fi
   fi
 }
@@ -88,23 +103,34 @@ tl_size() {
 }
 
 # tl_pump SPOOL FIFO WORDS: until every writer of stdin is gone; then tells WORDS to FIFO. Where the disk is full the rest is
-# read and thrown away, so that the command goes on, and the words end in `full`.
+# read and thrown away, so that the command goes on, and the next word is `full`, else `-`; `lost` is the last where somebody who moved
+# output was ended, with what it had in its hands.
 tl_pump() {
-  tl_full='' tl_v=0 tl_crowd='' tl_swept='' tl_looks=0 tl_reads=16
+  tl_full='' tl_v=0 tl_crowd='' tl_swept='' tl_looks=0 tl_deaths=0
   tl_bounds
-  while tl_move "$1"; do
-    if tl_crowded || { tl_size "$1" && [ "$tl_v" -ge "$TL_HEAD_CAP" ]; }; then tl_pump_ring "$1" && break; fi
-  done
-  if [ -n "$tl_full" ]; then cat >/dev/null; fi
+  tl_at_once 16
+  if [ -n "$(tl_pieces "$1")" ]; then
+    tl_pump_ring "$1"
+  else
+    while tl_move "$1"; do
+      if tl_crowded || { tl_size "$1" && [ "$tl_v" -ge "$TL_HEAD_CAP" ]; }; then tl_pump_ring "$1" && break; fi
+    done
+  fi
+  if [ -n "$tl_full" ]; then until cat >/dev/null || [ $? -le 128 ]; do :; done; fi
   # Said in its file before it is heard: the next pump of this pipe has the same.
   if [ -e "$tl_pump_file" ]; then echo end >>"$tl_pump_file"; fi
-  tl_say "$2" "$3 $tl_full"
+  tl_say "$2" "$3 ${tl_full:--} $tl_lost"
 }
 
-# tl_pump_ring SPOOL: what comes after the first bytes: pieces, of which the last whole one and the newest are kept.
+# tl_pump_ring SPOOL: what comes after the first bytes: pieces, of which the last whole one and the newest are kept. One that comes in the
+# place of another goes on behind its pieces.
 tl_pump_ring() {
   tl_size "$1"
-  tl_at=$tl_v tl_old=''
+  tl_at=$tl_v
+  for tl_f in $(tl_pieces "$1"); do
+    tl_size "$1.$tl_f"
+    tl_at=$((tl_f + tl_v))
+  done
   while :; do
     tl_newest=$1.$tl_at
     while :; do
@@ -114,35 +140,69 @@ tl_pump_ring() {
       if tl_crowded; then tl_cap=$TL_LITTLE; fi
       if [ "$tl_piece_size" -ge "$tl_cap" ]; then break; fi
     done
+    for tl_f in $(tl_pieces "$1"); do
+      if [ "$tl_f" != "$tl_at" ]; then rm -f "$1.$tl_f"; fi
+    done
     tl_at=$((tl_at + tl_piece_size))
-    if [ -n "$tl_old" ]; then rm -f "$tl_old"; fi
-    tl_old=$tl_newest
   done
 }
 
-# tl_start_pump PIPE SPOOL WORDS [BY]: a pump for the pipe; sets tl_v to its pid. Who it is, for which spool, by whom it was started (s the
-# supervisor of the command - a one who took over - u the same, and some may be missing) and that it saw the end stand in a file beside
-# the pipe, for a supervisor that comes after this one. Whoever starts it has the pipe open for reading until it is done.
+# tl_start_pump PIPE SPOOL WORDS [BY]: a pump for the pipe, and somebody who puts another in its place if that is ended, since the command
+# would stand still before a full pipe; sets tl_v to the pid of the latter. Who they are, for which spool, by whom the pump was started (s the
+# supervisor of the command - a one who took over - u in the place of one that was lost: some may be missing) and that it saw the end stand in
+# a file beside the pipe, for a supervisor that comes after this one. Whoever starts it has the pipe open for reading until it is done.
 tl_start_pump() {
   (
     tl_shut
     # shellcheck disable=SC2094 # opened for both first, so that opening it for reading waits for nobody
-    exec 5<>"$1" <"$1"
+    exec 5<>"$1" 9<"$1"
     exec 5>&-
+    tl_pump_file=$1.m tl_by=${4:-s} tl_lost=''
     tl_own_birth
-    tl_pump_file=$1.m
-    printf '%s %s %s %s\n' "$tl_me" "$tl_v" "${2##*/}" "${4:-s}" >"$tl_pump_file"
-    tl_pump "$2" "$tl_in" "$3"
+    tl_keeper="$tl_me $tl_v"
+    while :; do
+      (
+        # What runs beside gets no stdin of its own.
+        exec <&9 9<&-
+        tl_own_birth
+        printf '%s %s %s %s %s\n' "$tl_me" "$tl_v" "${2##*/}" "$tl_by" "$tl_keeper" >"$tl_pump_file"
+        tl_pump "$2" "$tl_in" "$3"
+        exit 0
+      ) &
+      if wait "$!"; then exit 0; fi
+      tl_by=u tl_lost=lost
+      tl_end_readers "$1"
+    done
   ) &
   tl_v=$!
+}
+
+# tl_end_readers PIPE: ends what a pump that is gone has left reading there: with two of them the order would be lost.
+tl_end_readers() {
+  # shellcheck disable=SC2012 # the names are pids, and the link's target is what is looked at
+  ls -l /proc/[0-9]*/fd/0 2>/dev/null | while IFS='' read -r tl_line; do
+    case $tl_line in *"/fd/0 -> $1") ;; *) continue ;; esac
+    tl_p=${tl_line%"/fd/0 -> $1"}
+    tl_p=${tl_p##*/proc/}
+    if [ -n "$(tl_marked bs=65536 "/proc/$tl_p/cmdline")" ]; then kill -s KILL "$tl_p"; fi
+  done
 }
 
 # tl_pump_of PIPE SPOOL: whether there is, or was, a pump between these two; sets tl_p_pid, tl_p_start, tl_p_by, and tl_p_end to `end` if it
 # saw the end.
 tl_pump_of() {
-  tl_p_pid=0 tl_p_start='' tl_p_spool='' tl_p_by='' tl_p_end=''
-  if [ -r "$1.m" ]; then { IFS=' ' read -r tl_p_pid tl_p_start tl_p_spool tl_p_by && IFS='' read -r tl_p_end; } <"$1.m"; fi
+  tl_p_pid=0 tl_p_start='' tl_p_spool='' tl_p_by='' tl_p_end='' tl_k_pid=0 tl_k_start=''
+  if [ -r "$1.m" ]; then { IFS=' ' read -r tl_p_pid tl_p_start tl_p_spool tl_p_by tl_k_pid tl_k_start && IFS='' read -r tl_p_end; } <"$1.m"; fi
   [ "$tl_p_spool" = "${2##*/}" ]
+}
+
+# tl_pump_lives: whether that pump, or whoever sees to it, does; sets tl_p_pid to who is at its end when the output is.
+tl_pump_lives() {
+  if tl_alive "$tl_k_pid" "$tl_k_start"; then
+    tl_p_pid=$tl_k_pid
+  else
+    tl_alive "$tl_p_pid" "$tl_p_start"
+  fi
 }
 
 # tl_settle HANDLE PIPE SPOOL PUMP: returns when all that was written into PIPE before this call is in SPOOL. If nobody holds
@@ -151,8 +211,12 @@ tl_pump_of() {
 # in its hands is lost.
 tl_settle() {
   if [ -p "$2" ] && ! tl_alive "$4" '?' && ! { tl_pump_of "$2" "$3" && [ "$tl_p_end" = end ]; }; then
-    tl_unsure=1
-    tl_start_pump "$2" "$3" 'e -' u
+    if tl_pump_lives; then
+      tl_v=$tl_p_pid
+    else
+      tl_unsure=1
+      tl_start_pump "$2" "$3" 'e -' u
+    fi
     set -- "$1" "$2" "$3" "$tl_v"
   fi
   tl_tries=0
@@ -170,6 +234,7 @@ tl_settle() {
     tl_tries=$((tl_tries + 1))
     tl_nap
   done
+  if tl_pump_of "$2" "$3"; then case $tl_p_by in u) tl_unsure=1 ;; esac fi
   rm -f "$2" "$2.m"
 }
 

@@ -6,7 +6,16 @@
 # for it, b nobody waits. No fork on the way of the plain case, and few words: bash copies
 # a function with each call of it.
 tl_run() {
-  case $6 in *[iop]*) if [ ! -e "$TL_ROOT/x/$1" ]; then tl_arguments "$@"; fi ;; esac
+  case $6 in
+    *[iop]*)
+      if [ ! -e "$TL_ROOT/x/$1" ] && ! tl_arguments "$@" && [ ! -e "$TL_ROOT/x/$1" ]; then
+        # There is no room for what it was given, and it is not run without that.
+        rm -f "$TL_ROOT/a/$2".*
+        tl_frame n "$1" state
+        return 0
+      fi
+      ;;
+  esac
   # It may be there already, or the disk may be full: what is there afterwards tells.
   set -C
   printf '%s\n' "$2 $3 $4 $6- $7 $5 $TL_LANE_ID .$tl_nl$8" >"$TL_ROOT/x/$1"
@@ -58,6 +67,7 @@ tl_is_settled() { tl_read_record "$1" || [ ! -e "$tl_x" ]; }
 
 # What an execution is given beside its command is there before its record is: a record that is whole has all of it.
 tl_arguments() {
+  if [ -n "$tl_no_room" ]; then return 1; fi
   case $6 in
     *p*) mv "$TL_TMP/$TL_REQ.p" "$TL_ROOT/a/$2.x" ;;
     *i*) if [ -e "$TL_TMP/$TL_REQ.p" ]; then mv "$TL_TMP/$TL_REQ.p" "$TL_ROOT/a/$2.i"; else : >"$TL_ROOT/a/$2.i"; fi ;;
@@ -214,11 +224,16 @@ tl_ack() {
   tl_frame r "$TL_REQ" 0
 }
 
-# tl_session_facts SESSION: makes sure that the session is there; prints how it stands.
+# tl_session_facts SESSION: makes sure that the session is there; prints how it stands: old, new, or restored where it is made anew from
+# what one that was lost has saved.
 tl_session_facts() {
   tl_was=old
   tl_supervisor "$TL_ROOT/s/$1"
-  if [ -z "$tl_live" ]; then tl_was=new; fi
+  if [ -z "$tl_live" ]; then
+    tl_was=new
+    tl_last_state "$TL_ROOT/s/$1"
+    if [ -n "$tl_state_file" ]; then tl_was=restored; fi
+  fi
   tl_ensure "$1"
   if [ -z "$tl_live" ]; then echo 'session did not start' && return 1; fi
   tl_cwd=${HOME:-/}

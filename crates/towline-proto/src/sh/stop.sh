@@ -6,34 +6,44 @@
 # is it known whether the command is still the one that it runs.
 # A signal goes to one pid at a time, after its start time was compared; never to a group, never to a name.
 
-# tl_all_live: sets tl_all to every live process: pid:parent:start triples.
-tl_all_live() {
-  tl_all=''
-  for tl_p in /proc/[0-9]*; do
-    tl_p=${tl_p#/proc/}
-    tl_birth "$tl_p"
-    if [ -n "$tl_v" ]; then tl_all="$tl_all $tl_p:$tl_parent:$tl_v"; fi
-  done
+# tl_descend PIDS: prints every live process that descends from these, as pid:parent:start, parents before their children. One process
+# reads all of /proc: where many executions are ended at once, each of them has to know the whole tree several times.
+tl_descend() {
+  awk -v roots="$1" '
+    BEGIN {
+      for (i = 1; i < ARGC; i++) {
+        file = ARGV[i]
+        if ((getline line < file) <= 0) continue
+        # A name may hold a newline, and a bracket.
+        while (line !~ /[)] [A-Za-z] [0-9]/ && (getline more < file) > 0) line = line " " more
+        close(file)
+        sub(/.*[)] /, "", line)
+        if (split(line, field, " ") < 20 || field[1] ~ /[ZX]/) continue
+        gsub(/[^0-9]/, "", file)
+        start[file] = field[20]
+        below[field[2]] = below[field[2]] " " file
+      }
+      n = split(roots, queue, " ")
+      for (i = 1; i <= n; i++) seen[queue[i]] = 1
+      for (i = 1; i <= n; i++) {
+        count = split(below[queue[i]], child, " ")
+        for (j = 1; j <= count; j++) if (!seen[child[j]]++) {
+          print child[j] ":" queue[i] ":" start[child[j]]
+          queue[++n] = child[j]
+        }
+      }
+    }' /proc/[0-9]*/stat
 }
 
 # tl_family PIDS [BEGAN HANDLE]: sets tl_pids to the live processes that descend from these: pid:start pairs. With a handle PIDS is one
-# shell, and the jobs that earlier commands left in it are none of them.
+# shell, and the jobs that earlier commands left in it are none of them, nor what those started.
 tl_family() {
-  tl_kin=" $1 " tl_pids='' tl_grown=1
-  tl_all_live
-  # Parents come before children only by chance: look again until nothing is added.
-  while [ -n "$tl_grown" ]; do
-    tl_grown=''
-    for tl_e in $tl_all; do
-      tl_p=${tl_e%%:*} tl_r=${tl_e#*:}
-      case $tl_kin in *" $tl_p "*) continue ;; esac
-      case $tl_kin in
-        *" ${tl_r%%:*} "*)
-          if [ -n "${3-}" ] && [ "${tl_r%%:*}" = "$1" ] && tl_earlier "$tl_p" "${tl_r#*:}" "$2" "$3"; then continue; fi
-          tl_kin="$tl_kin$tl_p " tl_pids="$tl_pids $tl_p:${tl_r#*:}" tl_grown=1
-          ;;
-      esac
-    done
+  tl_kin=" $1 " tl_pids=''
+  for tl_e in $(tl_descend "$1"); do
+    tl_p=${tl_e%%:*} tl_r=${tl_e#*:}
+    case $tl_kin in *" ${tl_r%%:*} "*) ;; *) continue ;; esac
+    if [ -n "${3-}" ] && [ "${tl_r%%:*}" = "$1" ] && tl_earlier "$tl_p" "${tl_r#*:}" "$2" "$3"; then continue; fi
+    tl_kin="$tl_kin$tl_p " tl_pids="$tl_pids $tl_p:${tl_r#*:}"
   done
 }
 
@@ -60,7 +70,11 @@ tl_earlier() {
 tl_marked() {
   tl_text=$1
   shift
-  if printf 'a\0b\n' | grep -q -F -e b; then
+  if [ -z "${tl_sees-}" ]; then
+    tl_sees=no
+    if printf 'a\0b\n' | grep -q -F -e b; then tl_sees=yes; fi
+  fi
+  if [ "$tl_sees" = yes ]; then
     grep -l -s -F -e "$tl_text" "$@"
   else
     tail -c +1 /dev/null "$@" | tr '\0' '\n' | awk -v text="$tl_text" '
@@ -83,6 +97,8 @@ tl_signal() {
 tl_stop() {
   tl_count=0
   tl_read_record "$1" || { echo 'unknown 0 0' && return 1; }
+  # Found out here, and not in each of the subshells that use it.
+  tl_marked - /dev/null
   if [ "$tl_state" = queued ] && tl_stop_queued "$1"; then echo 'queued 0 1' && return 0; fi
   tl_read_record "$1"
   if [ "$tl_state" != running ] || [ -n "$tl_raw" ]; then echo 'done 0 1' && return 0; fi

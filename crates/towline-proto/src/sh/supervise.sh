@@ -22,7 +22,7 @@ tl_supervise() {
   tl_create "$tl_d/g.$tl_number" "$tl_pid $tl_birth_of_me" || exit 0
   if [ -e "$tl_d/ready" ]; then rm -f "$tl_d/ready"; fi
   tl_name_spools
-  tl_gen=$((tl_number * 1000)) tl_slot=0 tl_attempt=0 tl_current='' tl_queue='' tl_copies='' tl_idle='' tl_ended='' tl_hurry='' tl_glances=9 tl_saving=''
+  tl_gen=$((tl_number * 1000)) tl_slot=0 tl_attempt=0 tl_current='' tl_queue='' tl_copies='' tl_idle='' tl_ended='' tl_hurry='' tl_glances=9 tl_saving='' tl_looker=''
   tl_drained='' tl_drained2='' tl_output='' tl_flags='' tl_pipe='' tl_my_spool='' tl_pump_pid='' tl_marked='' tl_leaving='' tl_ready='' tl_timer=''
   tl_login=-l tl_login_timer='' tl_full='' tl_s_cwd='?' tl_away='' tl_unsure='' tl_deaths=0 tl_state_file=$2
   if [ "$2" = - ]; then
@@ -35,6 +35,7 @@ tl_supervise() {
   fi
   exec 3<>"$tl_in"
   if [ "$tl_number" -gt 1 ]; then tl_adopt; fi
+  if [ -z "$TL_FAST" ] && [ "$tl_once" = - ]; then tl_look_in; fi
   tl_prepare
   tl_start_shell "$tl_state_file"
   printf '%s %s %s %s %s .\n' "$tl_number" "$tl_pid" "$tl_birth_of_me" "$TL_BOOT" "${TL_PROGRAM##*/}" >"$tl_d/cur"
@@ -52,6 +53,30 @@ tl_name_spools() {
   tl_spools=$TL_ROOT/o/$tl_called.${tl_spools#????}.$tl_pid.$tl_v
 }
 
+# Somebody may remove all that is kept while a session waits for its next command: nobody could ever tell it anything again. So it looks
+# now and then, and leaves; its shell, and whoever waits for that, go with it.
+TL_LOOK=20
+tl_is_kept() {
+  tl_line=''
+  { IFS='' read -r tl_line <"$tl_d/g.$tl_number"; } 2>/dev/null
+  # A home that cannot be reached in this moment is none that was emptied.
+  [ "$tl_line" = "$tl_pid $tl_birth_of_me" ] || [ ! -d "${HOME:-/}" ]
+}
+# tl_look_in: where a read has no time limit, a process beside looks.
+tl_look_in() {
+  (
+    tl_shut
+    trap 'kill -s TERM "$tl_sleep"; exit 0' TERM
+    while tl_alive "$tl_pid" "$tl_birth_of_me"; do
+      if ! tl_is_kept; then kill -s TERM "$tl_pid" && exit 0; fi
+      sleep "$((TL_LOOK / 2))" &
+      tl_sleep=$!
+      wait "$tl_sleep"
+    done
+  ) &
+  tl_looker=$!
+}
+
 # tl_hear: reads one line into tl_word, tl_1, tl_2, tl_3; if tl_hurry is set, it waits only so long and then says t itself.
 tl_hear() {
   if [ -z "$TL_FAST" ]; then
@@ -64,6 +89,11 @@ tl_hear() {
   if [ -n "$tl_hurry" ]; then
     IFS='' read -r -t "$tl_hurry" -N 1 -u 3 tl_word
     if [ $? -gt 128 ] && [ -z "$tl_word" ]; then tl_word=t tl_1=$tl_slot && return 0; fi
+  else
+    # A byte that came in the moment in which the time was over is there.
+    until IFS='' read -r -t "$TL_LOOK" -N 1 -u 3 tl_word || [ $? -le 128 ] || [ -n "$tl_word" ]; do
+      if [ -z "$tl_current$tl_away" ] && ! tl_is_kept; then return 1; fi
+    done
   fi
   # shellcheck disable=SC3045
   IFS='' read -r -N "$((256 - ${#tl_word}))" -u 3 tl_line || return 1
@@ -121,6 +151,7 @@ tl_finish() {
   trap '' TERM
   tl_call_off "$tl_timer"
   tl_call_off "$tl_login_timer"
+  tl_call_off "$tl_looker"
   tl_say "$tl_d/c.$tl_gen" 'q q q'
   if [ "$tl_once" = - ]; then
     rm -f "$tl_d/cur"
@@ -227,17 +258,18 @@ tl_await_pump() {
   if [ -n "$TL_FAST" ]; then tl_hurry=0.05; else (tl_shut && tl_nap && tl_say "$tl_in" "t $tl_slot") & fi
 }
 
-# e SLOT FULL, f SLOT FULL: the pipe of stdout, of stderr has no writer any more; FULL: not all of it could be stored.
+# e SLOT FULL LOST, f SLOT FULL LOST: the pipe of stdout, of stderr has no writer any more; FULL is not -: not all of it could be stored;
+# LOST: some of it may be lost.
 tl_on_e() {
-  if [ "$tl_1" = "$tl_slot" ]; then tl_drained=1 tl_full=$tl_2$tl_full && tl_conclude_if; fi
+  if [ "$tl_1" = "$tl_slot" ]; then tl_drained=1 tl_full=${tl_2#-}$tl_full tl_unsure=$tl_3$tl_unsure && tl_conclude_if; fi
 }
 tl_on_f() {
-  if [ "$tl_1" = "$tl_slot" ]; then tl_drained2=1 tl_full=$tl_2$tl_full && tl_conclude_if; fi
+  if [ "$tl_1" = "$tl_slot" ]; then tl_drained2=1 tl_full=${tl_2#-}$tl_full tl_unsure=$tl_3$tl_unsure && tl_conclude_if; fi
 }
 
 # m SLOT UNSURE: what was written is all in the spools, or some of it may be lost.
 tl_on_m() {
-  if [ "$tl_1" = "$tl_slot" ]; then tl_drained=1 tl_drained2=1 tl_unsure=$tl_2 && tl_conclude_if; fi
+  if [ "$tl_1" = "$tl_slot" ]; then tl_drained=1 tl_drained2=1 tl_unsure=$tl_2$tl_unsure && tl_conclude_if; fi
 }
 tl_conclude_if() {
   if [ -n "$tl_ended" ] && [ -n "$tl_drained" ] && [ -n "$tl_drained2" ]; then tl_conclude; fi

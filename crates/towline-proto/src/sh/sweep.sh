@@ -86,24 +86,29 @@ tl_bury() {
 # tl_candidates READ_DAYS UNREAD_DAYS: what is over, oldest first: `<handle> <spool> <read or unread> <old or ->`. An execution
 # without an outcome is over if it is lost, and then expires as one that was not read.
 tl_candidates() {
+  # In the order in which they were asked for, as the index has it: a clock that was set tells no order.
   (
     cd "$TL_ROOT/x" || exit 1
-    # shellcheck disable=SC2012 # handles are letters and digits, and ls alone sorts by time
+    # shellcheck disable=SC2012 # handles are letters and digits
     {
       sed -e 's/^/i /' "$TL_ROOT/index"
       tl_find_old "$1" | sed -e 's/^/1 /'
       tl_find_old "$2" | sed -e 's/^/2 /'
       grep -s '^b ' ./* /dev/null | sed -e 's/^/b /'
-      ls -tr | sed -e 's/^/x /'
+      ls | sed -e 's/^/x /'
     } | awk '
+      function tell(h) {
+        if (over[h] || old[h])
+          print h, (h in spool ? spool[h] : "-"), (read[h] ? "read" : "unread"), (old[h] || (read[h] && aged[h]) ? "old" : "-"), (over[h] ? "over" : "?")
+      }
+      $1 == "i" && $2 == "+" && !($3 in known) { known[$3] = 1; order[n++] = $3 }
       $1 == "i" && $2 == "-" { over[$3] = 1 }
       $1 == "i" && $2 == "r" { read[$3] = 1 }
       $1 == "1" { aged[substr($2, 3)] = 1 }
       $1 == "2" { old[substr($2, 3)] = 1 }
       $1 == "b" { split($2, part, ":"); h = substr(part[1], 3); if (!(h in spool)) spool[h] = $4 }
-      $1 == "x" && (over[$2] || old[$2]) {
-        print $2, ($2 in spool ? spool[$2] : "-"), (read[$2] ? "read" : "unread"), (old[$2] || (read[$2] && aged[$2]) ? "old" : "-"), (over[$2] ? "over" : "?")
-      }'
+      $1 == "x" { here[$2] = 1; if (!($2 in known)) tell($2) }
+      END { for (i = 0; i < n; i++) if (order[i] in here) tell(order[i]) }'
   ) | while IFS=' ' read -r tl_h tl_rest; do
     case $tl_rest in
       *'?')

@@ -10,7 +10,7 @@ use towline_proto::request::{Output, Request, Run};
 
 use crate::lane_line::{Ended, Host, Line, command, kill, session, supervisor, until};
 
-fn record(host: &Host, run: &Run) -> String {
+pub(crate) fn record(host: &Host, run: &Run) -> String {
     fs::read_to_string(host.root().join("x").join(run.handle.as_str())).unwrap_or_default()
 }
 
@@ -130,7 +130,7 @@ fn a_pump_is_lost(own: &'static str) {
     host.quiet();
 }
 
-fn children(parent: i32) -> Vec<i32> {
+pub(crate) fn children(parent: i32) -> Vec<i32> {
     let stat = |pid: &str| fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     let of = |stat: &str| stat.rsplit_once(") ").and_then(|(_, rest)| rest.split(' ').nth(1)?.parse::<i32>().ok());
     let pids = fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| entry.file_name().into_string().ok());

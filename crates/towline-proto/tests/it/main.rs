@@ -26,5 +26,6 @@ mod lane_endings;
 mod lane_faults;
 mod lane_hosts;
 mod lane_line;
+mod lane_losses;
 mod lane_removal;
 mod search;
