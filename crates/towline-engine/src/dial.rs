@@ -84,6 +84,13 @@ impl Dial for Dialler {
         Ok(Wire { input: Box::new(channel.input), output: Box::new(output), end: Box::new(end) })
     }
 
+    async fn is_let_in(&self) -> bool {
+        match &self.transport {
+            Transport::Ssh(ssh) => ssh.is_let_in(&self.destination).await,
+            Transport::Local(_) => false,
+        }
+    }
+
     async fn distrust(&self) {
         let route = self.route.lock().ok().and_then(|mut route| route.take());
         if let (Transport::Ssh(ssh), Some(route)) = (&self.transport, route) {

@@ -235,7 +235,7 @@ async fn report(
     wait: Duration,
 ) -> Result<Answer, Failure> {
     match finish {
-        Finish::Outcome(outcome) => finished(handle, id, *outcome, bash),
+        Finish::Outcome(outcome) => finished(line, (handle, id), *outcome, bash),
         Finish::Reply { status: 0, body, marks: _ } => match parse_slice(&body) {
             Some(slice) => started(handle, &slice),
             None => Err(Failure::new(Code::Protocol, "The host's answer to the start of a background command could not be read.")),
@@ -248,7 +248,7 @@ async fn report(
     }
 }
 
-fn finished(handle: &Handle, id: &ExecutionId, outcome: Outcome, bash: &Bash) -> Result<Answer, Failure> {
+fn finished(line: &LineDriver, (handle, id): (&Handle, &ExecutionId), outcome: Outcome, bash: &Bash) -> Result<Answer, Failure> {
     let Outcome { report, out, err, rebuilt } = outcome;
     if report.standing == Standing::NoDirectory {
         let cwd = bash.cwd.as_deref().unwrap_or_default();
@@ -260,7 +260,7 @@ fn finished(handle: &Handle, id: &ExecutionId, outcome: Outcome, bash: &Bash) ->
     // A copy's shell ends with its command; only a session's is replaced.
     let told: Vec<Mark> =
         report.marks.iter().copied().filter(|mark| bash.place == Place::Session || *mark != Mark::ShellReplaced).collect();
-    let mut notes = notes::of_marks(&told);
+    let mut notes = notes::of_marks(line, &told);
     if rebuilt {
         notes.push("the link to the host was lost and rebuilt while this command ran; nothing was run twice.".to_owned());
     }
@@ -350,7 +350,7 @@ async fn went_on(line: &LineDriver, handle: &Handle, id: &ExecutionId, bash: &Ba
         stderr: err.and_then(slice).map(|slice| joined(&slice, None, id)),
         moved_to_background: Some(wait),
     };
-    let mut notes = notes::of_marks(&first.report.marks);
+    let mut notes = notes::of_marks(line, &first.report.marks);
     if body.state == State::Running && bash.place == Place::Session && bash.on_timeout == OnTimeout::Background {
         notes.push(
             "the command left the session, which goes on with its state from before it: a later cd or export of this command will not be seen.".to_owned(),

@@ -54,6 +54,8 @@ pub(crate) struct Host {
     /// Directory that the conversation's session begins in, and whether it was taken there.
     begin_in: Option<String>,
     begun: OnceCell<()>,
+    /// Notes of that, until an answer takes them along.
+    untold: Mutex<Vec<String>>,
     pub(crate) keeping: Keeping,
     /// Variables of every command, by the user's settings.
     env: Vec<(String, String)>,
@@ -114,6 +116,7 @@ impl Host {
             answered: Mutex::new(Vec::new()),
             begin_in,
             begun: OnceCell::new(),
+            untold: Mutex::default(),
             keeping: plan.keeping,
             env: plan.env.clone(),
             shell: plan.shell,
@@ -158,16 +161,28 @@ impl Host {
     /// Takes a new session of the conversation to the directory that towline was started with, once.
     pub(crate) async fn begin(&self, session: &SessionName, context: &Context) -> Result<(), Failure> {
         let Some(directory) = self.begin_in.as_deref().filter(|_| *session == context.own_session) else { return Ok(()) };
-        let take = || async {
-            let ready = make_ready(&self.line, session).await?;
-            // A session that was there before is where its last command left it.
-            if ready.told.starts_with(b"new") && go_to(&self.line, session, directory, context).await?.is_none() {
-                let text = format!("cwd: {directory:?} (--cwd or the settings) is not a directory that can be entered on {}.", self.alias);
-                return Err(Failure::new(Code::NotFound, text));
-            }
-            Ok(())
+        let take = || {
+            Box::pin(async {
+                let ready = make_ready(&self.line, session).await?;
+                // A session that was there before, or is restored, is where its last command left it.
+                if !ready.told.starts_with(b"new") {
+                    return Ok(());
+                }
+                let went = go_to(&self.line, session, directory, context).await?;
+                if let Ok(mut untold) = self.untold.lock() {
+                    untold.extend(went.notes);
+                }
+                let text =
+                    || format!("cwd: {directory:?} (--cwd or the settings) is not a directory that can be entered on {}.", self.alias);
+                went.there.map(drop).ok_or_else(|| Failure::new(Code::NotFound, text()))
+            })
         };
         self.begun.get_or_try_init(take).await.copied()
+    }
+
+    /// What was told to a step that no answer shows, once.
+    pub(crate) fn untold(&self) -> Vec<String> {
+        self.untold.lock().map(|mut untold| std::mem::take(&mut *untold)).unwrap_or_default()
     }
 
     /// Lets expire on the host what is old, once, when the first calls are over; only if the host is still connected then.
@@ -295,7 +310,9 @@ pub(crate) async fn connect(host: &Host, session: &SessionName, connect: &Connec
     let trip = round_trip(line).await;
     let mut notes = Vec::new();
     if let Some(wanted) = &connect.cwd {
-        match go_to(line, session, wanted, context).await? {
+        let went = go_to(line, session, wanted, context).await?;
+        notes.extend(went.notes);
+        match went.there {
             Some(there) => cwd = there,
             None => {
                 notes.push(format!("cwd: {wanted:?} is not a directory that can be entered on {}; the session is in {cwd}.", host.alias));
@@ -377,7 +394,11 @@ fn describe(found: &Found<'_>) -> String {
         let named = found.facts.lines().filter_map(|line| line.strip_prefix("has ")?.split_once('='));
         named.filter(|(_, path)| path.is_empty() != there).map(|(name, _)| name).collect()
     };
-    let known = if found.was == "old" { "found again" } else { "new" };
+    let known = match found.was {
+        "old" => "found again",
+        "restored" => "restored after its shell was lost",
+        _ => "new",
+    };
     let label = found.label.map_or_else(String::new, |label| format!(" ({label})"));
     let trip = found.trip.map_or_else(|| "?".to_owned(), |trip| format!("{:.1} ms", trip.as_secs_f64() * 1000.0));
     let mut text =
@@ -412,8 +433,16 @@ pub(crate) async fn round_trip(line: &LineDriver) -> Option<Duration> {
     best
 }
 
-/// Takes a session to a directory; `None` if it is none. The path travels as a variable, not as shell text.
-async fn go_to(line: &LineDriver, session: &SessionName, path: &str, context: &Context) -> Result<Option<String>, Failure> {
+/// What became of a session that was to go to a directory.
+struct Went {
+    /// Where it is now; `None` if that was no directory.
+    there: Option<String>,
+    /// What else is to be told of its first command, and is told once.
+    notes: Vec<String>,
+}
+
+/// Takes a session to a directory. The path travels as a variable, not as shell text.
+async fn go_to(line: &LineDriver, session: &SessionName, path: &str, context: &Context) -> Result<Went, Failure> {
     let bash = Bash {
         command: "cd -- \"$TOWLINE_GO\"".to_owned(),
         timeout: None,
@@ -427,8 +456,8 @@ async fn go_to(line: &LineDriver, session: &SessionName, path: &str, context: &C
         stderr: Stderr::Merged,
     };
     let answer = execution::bash(line, session, bash.into(), context, &Witness::none()).await?;
-    let Body::Execution(execution) = answer.body else { return Ok(None) };
-    Ok(if execution.state == State::Exited(0) { execution.cwd } else { None })
+    let Body::Execution(execution) = answer.body else { return Ok(Went { there: None, notes: answer.notes }) };
+    Ok(Went { there: execution.cwd.filter(|_| execution.state == State::Exited(0)), notes: answer.notes })
 }
 
 #[cfg(test)]

@@ -206,7 +206,7 @@ impl Hosts {
         let (events, alias) = (self.events.clone(), name.clone());
         let acting = if name.is_root() { Acting::AsRoot } else { Acting::AsOneself };
         let news = move |news| events.write(link_event(&alias, &news));
-        let line = LineDriver::start(Dialler::new(self.transport.clone(), destination.clone(), acting), self.timing, news);
+        let line = LineDriver::start(name.clone(), Dialler::new(self.transport.clone(), destination.clone(), acting), self.timing, news);
         let lent = Lent::of(&self.access.wallet, &destination, plan);
         let begin_in = self.begin_in.clone().or_else(|| plan.cwd.clone());
         let host = Arc::new(Host::new(name.clone(), line, begin_in, plan, lent));

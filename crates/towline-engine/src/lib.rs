@@ -244,6 +244,7 @@ impl Inner {
             host.ask_for_news().await;
         }
         host.begin(session, context).await?;
+        notes.extend(host.untold());
         let named = call.session.as_ref();
         let scope = Scope { host: &alias, session, witness };
         let mut done = self.work(&scope, &host, named, call.action, context).await?;

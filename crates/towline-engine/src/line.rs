@@ -5,6 +5,7 @@
 //! decision (`towline_proto::recovery`), and what requests mean.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,7 +15,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
-use towline_base::{Code, Nonce, limits};
+use towline_base::{Code, HostAlias, Nonce, limits};
 use towline_proto::outcome::{Hello, parse_hello};
 use towline_proto::program::PROGRAM;
 use towline_proto::recovery::{CallId, Effect, Epoch, Event, Finish, Line, Timing, Trouble};
@@ -56,10 +57,14 @@ pub(crate) enum Ending {
 pub(crate) trait Dial: Send + Sync + 'static {
     /// Opens a channel to a lane that greets with this nonce.
     fn dial(&self, nonce: &Nonce) -> impl Future<Output = Result<Wire, Trouble>> + Send;
+    /// Whether the host has let in who is being connected now, as far as that can be seen.
+    fn is_let_in(&self) -> impl Future<Output = bool> + Send;
     /// A lane over this dialler's connection was silent for too long: the next one must not go the same way.
     fn distrust(&self) -> impl Future<Output = ()> + Send;
 }
 
+/// How often it is looked whether a host let us in: a deadline within that time is told less of why nothing came.
+const LET_IN_LOOK: Duration = Duration::from_millis(500);
 /// Words of a lane that wait for the machine.
 const LANE_WORDS: usize = 64;
 
@@ -79,6 +84,7 @@ pub(crate) struct LineDriver {
     trip: Arc<AtomicU64>,
     hello: watch::Receiver<Option<Hello>>,
     born: Instant,
+    host: HostAlias,
 }
 
 /// A line that may be gone.
@@ -89,6 +95,7 @@ pub(crate) struct WeakLine {
     trip: Arc<AtomicU64>,
     hello: watch::Receiver<Option<Hello>>,
     born: Instant,
+    host: HostAlias,
 }
 
 impl WeakLine {
@@ -100,6 +107,7 @@ impl WeakLine {
             trip: self.trip.clone(),
             hello: self.hello.clone(),
             born: self.born,
+            host: self.host.clone(),
         })
     }
 
@@ -123,7 +131,7 @@ impl Drop for Forget<'_> {
 
 impl LineDriver {
     /// A line that connects when it is first called, and tells its news as they come.
-    pub(crate) fn start(dial: impl Dial, timing: Timing, news: impl Fn(News) + Send + 'static) -> Self {
+    pub(crate) fn start(host: HostAlias, dial: impl Dial, timing: Timing, news: impl Fn(News) + Send + 'static) -> Self {
         let (messages, inbox) = mpsc::unbounded_channel();
         // A host that talks faster than the machine listens has to wait: nothing of it is piled up here.
         let (from_lane, lane_words) = mpsc::channel(LANE_WORDS);
@@ -142,7 +150,12 @@ impl LineDriver {
             was_up: false,
         };
         tokio::spawn(driver.run(inbox, lane_words));
-        Self { messages, next_call: Arc::new(AtomicU64::new(1)), trip: Arc::new(AtomicU64::new(u64::MAX)), hello, born }
+        Self { messages, next_call: Arc::new(AtomicU64::new(1)), trip: Arc::new(AtomicU64::new(u64::MAX)), hello, born, host }
+    }
+
+    /// The name by which its host is known.
+    pub(crate) fn host(&self) -> &HostAlias {
+        &self.host
     }
 
     /// Asks the host, and waits for the answer until `wait` is over. Dropping the future forgets the call here and says
@@ -180,6 +193,7 @@ impl LineDriver {
             trip: self.trip.clone(),
             hello: self.hello.clone(),
             born: self.born,
+            host: self.host.clone(),
         }
     }
 
@@ -281,7 +295,13 @@ impl<D: Dial> Driver<D> {
         let why = match &event {
             Event::Down(_, trouble) => Some(trouble.text.clone()),
             Event::Tick => Some("it gave no sign of life".to_owned()),
-            Event::Call { .. } | Event::Forget(_) | Event::Greeted(_) | Event::Up(..) | Event::Said(..) | Event::Release => None,
+            Event::Call { .. }
+            | Event::Forget(_)
+            | Event::Reached(_)
+            | Event::Greeted(_)
+            | Event::Up(..)
+            | Event::Said(..)
+            | Event::Release => None,
         };
         for effect in self.line.handle(self.born.elapsed(), event) {
             self.carry_out(effect, by_clock);
@@ -356,7 +376,13 @@ async fn serve_lane<D: Dial>(dial: Arc<D>, epoch: Epoch, driver: mpsc::Sender<Me
 /// A lane from its opening to its end; returns why it ended.
 async fn lane_life<D: Dial>(dial: &D, epoch: Epoch, driver: &mpsc::Sender<Message>) -> Trouble {
     let nonce = Nonce::mint();
-    let opened = tokio::time::timeout(limits::CONNECT, dial.dial(&nonce)).await;
+    let opened = tokio::time::timeout(limits::CONNECT, async {
+        tokio::select! {
+            opened = dial.dial(&nonce) => opened,
+            never = tell_when_let_in(dial, epoch, driver) => match never {},
+        }
+    });
+    let opened = opened.await;
     let wire = match opened {
         Ok(Ok(wire)) => wire,
         Ok(Err(trouble)) => return trouble,
@@ -386,6 +412,15 @@ async fn lane_life<D: Dial>(dial: &D, epoch: Epoch, driver: &mpsc::Sender<Messag
             Err(_) => ended(),
         },
     }
+}
+
+/// Tells the machine once that the host let us in; it never ends by itself.
+async fn tell_when_let_in<D: Dial>(dial: &D, epoch: Epoch, driver: &mpsc::Sender<Message>) -> Infallible {
+    while !dial.is_let_in().await {
+        tokio::time::sleep(LET_IN_LOOK).await;
+    }
+    let _ = driver.send(Message::Event(Event::Reached(epoch))).await;
+    std::future::pending().await
 }
 
 /// Reads until the nonce came; false if the channel ended before.

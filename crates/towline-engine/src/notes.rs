@@ -3,9 +3,16 @@
 use towline_proto::outcome::Mark;
 
 use crate::answer::JobLine;
+use crate::line::LineDriver;
 
-/// What an execution's marks say.
-pub(crate) fn of_marks(marks: &[Mark]) -> Vec<String> {
+/// What an execution's marks say, on this line's host.
+pub(crate) fn of_marks(line: &LineDriver, marks: &[Mark]) -> Vec<String> {
+    let shell = line.hello().unwrap_or_default().session_shell;
+    sentences(marks, line.host().as_str(), &shell)
+}
+
+fn sentences(marks: &[Mark], host: &str, shell: &str) -> Vec<String> {
+    let restored = of_restored(host, shell);
     let text = |mark: &Mark| match mark {
         // What was done is asked for, and told by itself.
         Mark::Visited => None,
@@ -14,9 +21,7 @@ pub(crate) fn of_marks(marks: &[Mark]) -> Vec<String> {
         ),
         Mark::HandedOver => Some("the command had left its session before it ended; its cd and export are not seen there."),
         Mark::LoginSkipped => Some("the account's login files did not come to an end within 10 s; the session runs without them."),
-        Mark::StateRestored => Some(
-            "the session's shell was lost (host rebooted, or its processes were ended). A new one has the directory and environment that were saved; background jobs are gone.",
-        ),
+        Mark::StateRestored => Some(restored.as_str()),
         Mark::NoRoom => Some("the host had no room for all of the output: what could be kept is shown."),
         Mark::MayMiss => Some(
             "some of the output may be missing: the process on the host that collects it was ended in the moment when the command ended.",
@@ -25,10 +30,22 @@ pub(crate) fn of_marks(marks: &[Mark]) -> Vec<String> {
     marks.iter().filter_map(|mark| text(mark).map(str::to_owned)).collect()
 }
 
+/// What a shell that was lost has left, and what went with it: of a bash all is saved that a shell can tell of itself.
+fn of_restored(host: &str, shell: &str) -> String {
+    let (kept, gone) = if shell.rsplit('/').next() == Some("bash") {
+        ("directory, environment, variables, functions, aliases, options and umask", "background jobs and open file descriptors")
+    } else {
+        ("directory and environment", "background jobs and open file descriptors, and perhaps functions and shell options")
+    };
+    format!(
+        "on {host} the session's shell was lost: the host was rebooted, or its processes were ended. A new one has {kept} as they were after the last command that ended before; gone are {gone}."
+    )
+}
+
 /// What an execution's marks say of its output.
 pub(crate) fn of_output(marks: &[Mark]) -> Vec<String> {
     let about: Vec<Mark> = marks.iter().copied().filter(|mark| matches!(mark, Mark::NoRoom | Mark::MayMiss)).collect();
-    of_marks(&about)
+    sentences(&about, "", "")
 }
 
 /// Commands of a visit that are named; the others are counted.
@@ -58,6 +75,16 @@ pub(crate) fn of_visit(commands: &[JobLine]) -> Option<String> {
 mod tests {
     use super::*;
     use crate::output::parse_jobs;
+
+    #[test]
+    fn a_restored_session_names_its_host_and_what_is_gone() {
+        let note = |shell: &str| sentences(&[Mark::Visited, Mark::StateRestored], "web-1", shell).concat();
+        assert_eq!(
+            note("/usr/bin/bash"),
+            "on web-1 the session's shell was lost: the host was rebooted, or its processes were ended. A new one has directory, environment, variables, functions, aliases, options and umask as they were after the last command that ended before; gone are background jobs and open file descriptors."
+        );
+        assert!(note("/bin/sh").ends_with("gone are background jobs and open file descriptors, and perhaps functions and shell options."));
+    }
 
     #[test]
     fn a_visit_names_commands_and_how_they_ended() {

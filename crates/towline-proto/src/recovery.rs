@@ -77,12 +77,23 @@ struct Waiting {
 enum State {
     /// No lane, and none is wanted.
     Idle,
-    /// A lane is being opened; once its shell listens, requests follow the program without a wait for its word.
-    Opening { greeted: bool },
+    /// A lane is being opened.
+    Opening(Opening),
     /// A lane is there.
     Up { heard: Duration, asked: Option<Asked> },
     /// The next attempt waits.
     Resting { until: Duration },
+}
+
+/// How far the opening of a lane is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Opening {
+    /// There is no channel yet.
+    Connecting,
+    /// The host let us in, and its shell has said nothing.
+    Reached,
+    /// Its shell listens: requests follow the program without a wait for its word.
+    Greeted,
 }
 
 /// Pings that were not answered yet.
@@ -145,7 +156,7 @@ impl Line {
     pub fn hello(&self) -> Option<&Hello> {
         match self.state {
             State::Up { .. } => self.hello.as_ref(),
-            State::Idle | State::Opening { .. } | State::Resting { .. } => None,
+            State::Idle | State::Opening(_) | State::Resting { .. } => None,
         }
     }
 
@@ -160,7 +171,7 @@ impl Line {
     pub fn next_tick(&self) -> Option<Duration> {
         let deadline = self.calls.values().map(|call| call.deadline).min();
         let state = match self.state {
-            State::Idle | State::Opening { .. } => None,
+            State::Idle | State::Opening(_) => None,
             State::Resting { until } => Some(until),
             State::Up { heard, asked } => {
                 let watch = self.watch(heard, asked);
@@ -180,13 +191,18 @@ impl Line {
                 match self.state {
                     State::Up { .. } => self.send(call, now, &mut effects),
                     State::Idle => self.open(&mut effects),
-                    State::Opening { greeted: true } => self.send_early(call, now, &mut effects),
-                    State::Opening { greeted: false } | State::Resting { .. } => {}
+                    State::Opening(Opening::Greeted) => self.send_early(call, now, &mut effects),
+                    State::Opening(Opening::Connecting | Opening::Reached) | State::Resting { .. } => {}
+                }
+            }
+            Event::Reached(epoch) => {
+                if epoch == self.epoch && matches!(self.state, State::Opening(Opening::Connecting)) {
+                    self.state = State::Opening(Opening::Reached);
                 }
             }
             Event::Greeted(epoch) => {
-                if epoch == self.epoch && matches!(self.state, State::Opening { greeted: false }) {
-                    self.state = State::Opening { greeted: true };
+                if epoch == self.epoch && matches!(self.state, State::Opening(Opening::Connecting | Opening::Reached)) {
+                    self.state = State::Opening(Opening::Greeted);
                     for call in self.calls.keys().copied().collect::<Vec<_>>() {
                         self.send_early(call, now, &mut effects);
                     }
@@ -197,7 +213,7 @@ impl Line {
                 self.rest();
             }
             // A lane says hello once; what a second one would do, no honest host asks for.
-            Event::Up(epoch, _) if epoch == self.epoch && !matches!(self.state, State::Opening { .. }) => {}
+            Event::Up(epoch, _) if epoch == self.epoch && !matches!(self.state, State::Opening(_)) => {}
             Event::Up(epoch, hello) if epoch == self.epoch => self.on_up(now, hello, &mut effects),
             Event::Said(epoch, frame) if epoch == self.epoch => self.on_frame(now, frame, &mut effects),
             Event::Down(epoch, trouble) if epoch == self.epoch => self.on_down(now, trouble, &mut effects),
@@ -217,7 +233,7 @@ impl Line {
 
     fn open(&mut self, effects: &mut Vec<Effect>) {
         self.epoch += 1;
-        self.state = State::Opening { greeted: false };
+        self.state = State::Opening(Opening::Connecting);
         effects.push(Effect::Open(self.epoch));
     }
 
@@ -350,11 +366,7 @@ impl Line {
             let finish = match (&self.state, sent) {
                 (State::Up { heard, asked }, true) if now < self.watch(*heard, *asked).dead => Finish::Late,
                 (_, true) => Finish::Unknown { trouble: self.trouble.clone(), down_since: self.down_since },
-                (_, false) => Finish::NotSent(self.trouble.clone().unwrap_or_else(|| Trouble {
-                    code: Code::ConnectTimeout,
-                    text: "the connection was not there in time".to_owned(),
-                    hint: None,
-                })),
+                (_, false) => Finish::NotSent(self.trouble.clone().unwrap_or_else(|| self.not_in_time())),
             };
             self.finish(call, finish, effects);
         }
@@ -368,8 +380,22 @@ impl Line {
                     self.open(effects);
                 }
             }
-            State::Idle | State::Opening { .. } | State::Resting { .. } => {}
+            State::Idle | State::Opening(_) | State::Resting { .. } => {}
         }
+    }
+
+    /// Why a call could not be sent in its time, where nothing has failed yet.
+    fn not_in_time(&self) -> Trouble {
+        let (code, text) = match self.state {
+            State::Opening(Opening::Reached | Opening::Greeted) => (
+                Code::RemoteShell,
+                "the host let us in, and its login shell did not come to towline's program in time; nothing was sent. A login file may be slow, or wait for input",
+            ),
+            State::Opening(Opening::Connecting) | State::Idle | State::Up { .. } | State::Resting { .. } => {
+                (Code::ConnectTimeout, "there was no connection to the host's shell in time; nothing was sent")
+            }
+        };
+        Trouble { code, text: text.to_owned(), hint: None }
     }
 
     fn on_tick_while_up(&mut self, now: Duration, heard: Duration, asked: Option<Asked>, effects: &mut Vec<Effect>) {
@@ -495,7 +521,7 @@ impl Line {
         let until = |at: Duration| at.saturating_sub(now).as_millis();
         match self.state {
             State::Idle => 0_u8.hash(hasher),
-            State::Opening { greeted } => (1_u8, greeted).hash(hasher),
+            State::Opening(opening) => (1_u8, opening).hash(hasher),
             State::Up { heard, asked } => (2_u8, since(heard), asked.map(|asked| (since(asked.first), since(asked.last)))).hash(hasher),
             State::Resting { until: at } => (3_u8, until(at)).hash(hasher),
         }

@@ -110,6 +110,11 @@ impl Notice {
         sockets
     }
 
+    /// The sockets of masters that are being started.
+    pub(crate) fn coming(&self) -> Vec<PathBuf> {
+        self.read().coming.into_keys().collect()
+    }
+
     fn read(&self) -> Text {
         fs::read(&self.file).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
     }

@@ -260,6 +260,7 @@ impl SshTransport {
         let resolved = self.resolve(destination, deadline).await?;
         let count = self.end_notice(&self.notice(destination, &resolved), deadline).await?;
         self.memory().resolved.remove(destination);
+        self.sweep().await;
         Ok(count)
     }
 
@@ -454,6 +455,23 @@ impl SshTransport {
         self.inner.board.notice(&parts)
     }
 
+    /// Whether the host has let in a master that is being started: it listens only then.
+    pub async fn is_let_in(&self, destination: &Destination) -> bool {
+        let Some(resolved) = self.remembered(destination) else { return false };
+        for socket in self.notice(destination, &resolved).coming() {
+            if sockets::is_ours(&socket) && sockets::listens(&socket).await {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Takes away the sockets that were left behind.
+    async fn sweep(&self) {
+        let settings = &self.inner.settings;
+        sockets::sweep(&sockets::directories(settings.runtime_dir.as_deref(), &settings.state_dir)).await;
+    }
+
     fn basis<'a>(&'a self, wish: &'a Wish<'_>) -> Basis<'a> {
         let settings = &self.inner.settings;
         let asking = if settings.access.askpass.is_some() { Asking::ByAskpass } else { Asking::Nobody };
@@ -486,7 +504,7 @@ impl SshTransport {
     async fn env(&self) -> &[(OsString, OsString)] {
         let look = || async {
             let settings = self.inner.settings.clone();
-            sockets::sweep(&sockets::directories(settings.runtime_dir.as_deref(), &settings.state_dir)).await;
+            self.sweep().await;
             let mut env = settings.env.clone();
             let find = move || agent::find(settings.auth_socket.as_deref(), settings.runtime_dir.as_deref(), settings.home.as_deref());
             if let Ok(Some(socket)) = tokio::task::spawn_blocking(find).await {

@@ -4,6 +4,7 @@ mod bash;
 mod desk;
 mod ends;
 mod link;
+mod lost;
 mod rig;
 mod rules;
 mod sessions;

@@ -48,6 +48,8 @@ pub enum Event {
     },
     /// Somebody no longer wants an answer; nothing is said to the host.
     Forget(CallId),
+    /// The host let us in, and its shell has said nothing yet.
+    Reached(Epoch),
     /// A lane's shell listens, and its program was sent: requests may follow at once.
     Greeted(Epoch),
     /// A lane said hello.

@@ -383,3 +383,18 @@ fn a_command_is_not_sent_again_to_a_host_with_other_records() {
         );
     }
 }
+
+#[test]
+fn a_deadline_tells_how_far_the_connection_came() {
+    for (come, told) in [(None, "connect_timeout"), (Some(Event::Reached(1)), "remote_shell"), (Some(Event::Reached(7)), "connect_timeout")]
+    {
+        let mut line = Line::new(TIMING);
+        let at = Duration::from_secs;
+        line.handle(at(0), call(1, run(), 5));
+        if let Some(come) = come {
+            assert!(line.handle(at(1), come).is_empty());
+        }
+        let ended: Vec<String> = line.handle(at(5), Event::Tick).iter().map(word).collect();
+        assert_eq!(ended, [format!("finish 1 not sent {told}")]);
+    }
+}
