@@ -18,10 +18,14 @@ use crate::error::TransportError;
 const PATH_BYTES: usize = if cfg!(target_os = "linux") { 90 } else { 86 };
 /// Random hexadecimal digits in a socket's name.
 const NAME_DIGITS: usize = 12;
+/// How the name of every socket begins.
+const NAME: &str = "m-";
 /// The extension of a desk's socket, where ssh's questions come.
 pub(crate) const DESK: &str = "ask";
 /// How old a socket without a listener is before it is taken for left behind.
 const COMING_UP: Duration = Duration::from_secs(60);
+/// The same for one that ssh has made, which listens in the next moment.
+const UP: Duration = Duration::from_secs(2);
 /// How long a listener may take to accept; a live one needs microseconds, a stopped one with a full queue never does.
 const ACCEPT: Duration = Duration::from_secs(1);
 
@@ -48,7 +52,7 @@ pub(crate) fn fresh(runtime: Option<&Path>, state: &Path) -> Result<PathBuf, Tra
     let mut reason = io::Error::other("no directory is short enough for a socket");
     for dir in directories(runtime, state) {
         match private(&dir) {
-            Ok(()) => return Ok(dir.join(format!("m-{}", &Nonce::mint().as_str()[..NAME_DIGITS]))),
+            Ok(()) => return Ok(dir.join(format!("{NAME}{}", &Nonce::mint().as_str()[..NAME_DIGITS]))),
             Err(error) => reason = error,
         }
     }
@@ -59,25 +63,28 @@ pub(crate) fn fresh(runtime: Option<&Path>, state: &Path) -> Result<PathBuf, Tra
 pub(crate) fn directories(runtime: Option<&Path>, state: &Path) -> Vec<PathBuf> {
     let last = PathBuf::from(format!("/tmp/towline-{}", rustix::process::geteuid().as_raw()));
     let candidates = runtime.map(|dir| dir.join("towline")).into_iter().chain([state.join("run"), last]);
-    candidates.filter(|dir| dir.as_os_str().len() + "/m-".len() + NAME_DIGITS <= PATH_BYTES && is_plain(dir)).collect()
+    candidates.filter(|dir| dir.as_os_str().len() + 1 + NAME.len() + NAME_DIGITS <= PATH_BYTES && is_plain(dir)).collect()
 }
 
-/// Takes away what desks of towlines that were killed left behind: sockets where nobody listens, and not the newest, whose owner may be
-/// about to listen.
+/// Takes away what desks and masters that were killed left behind: sockets where nobody listens, and not the newest, whose owner may be
+/// about to listen. Also those that ssh makes under another name first, which stay where it is killed in that moment.
 pub(crate) async fn sweep(dirs: &[PathBuf]) {
     for dir in dirs.iter().filter(|dir| dir.is_dir() && private(dir).is_ok()) {
         for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
             let path = entry.path();
-            if path.extension().is_some_and(|extension| extension == DESK) && is_left_behind(&path).await {
+            let is_desk = path.extension().is_some_and(|extension| extension == DESK);
+            let is_master = !is_desk && path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with(NAME));
+            let patience = if is_desk { COMING_UP } else { UP };
+            if (is_desk || is_master) && is_left_behind(&path, patience).await {
                 let _ = fs::remove_file(&path);
             }
         }
     }
 }
 
-async fn is_left_behind(socket: &Path) -> bool {
+async fn is_left_behind(socket: &Path, patience: Duration) -> bool {
     let Ok(meta) = fs::symlink_metadata(socket) else { return false };
-    let old = meta.modified().is_ok_and(|at| at.elapsed().is_ok_and(|age| age > COMING_UP));
+    let old = meta.modified().is_ok_and(|at| at.elapsed().is_ok_and(|age| age > patience));
     if !old || !meta.file_type().is_socket() {
         return false;
     }
@@ -129,6 +136,44 @@ mod tests {
         if !rustix::process::geteuid().is_root() {
             assert!(private(Path::new("/")).is_err());
         }
+    }
+
+    #[tokio::test]
+    async fn what_killed_masters_left_is_swept_and_what_listens_is_not() {
+        let base = tempfile::tempdir().expect("a directory");
+        let dir = base.path().join("towline");
+        private(&dir).expect("a private directory");
+        let at = |name: &str| dir.join(name);
+        // A name of ssh's own while it makes one; one whose owner is gone; a file; somebody else's; one that is too new to be judged.
+        let old = std::time::SystemTime::now() - Duration::from_secs(10);
+        for (name, lives) in [
+            ("m-012345abcdef.AbCdEfGhIjKlMnOp", false),
+            ("m-012345abcdef", false),
+            ("other", false),
+            ("m-fedcba543210", true),
+            ("m-new", false),
+        ] {
+            let listener = std::os::unix::net::UnixListener::bind(at(name)).expect("a socket");
+            if lives {
+                std::mem::forget(listener);
+            }
+            if name != "m-new" {
+                let times = rustix::fs::Timestamps { last_access: timespec(old), last_modification: timespec(old) };
+                rustix::fs::utimensat(rustix::fs::CWD, at(name), &times, rustix::fs::AtFlags::SYMLINK_NOFOLLOW)
+                    .expect("its time can be set");
+            }
+        }
+        fs::write(at("m-file"), "").expect("a file");
+        sweep(std::slice::from_ref(&dir)).await;
+        let mut left: Vec<String> =
+            fs::read_dir(&dir).expect("a list").flatten().map(|e| e.file_name().to_string_lossy().into_owned()).collect();
+        left.sort();
+        assert_eq!(left, ["m-fedcba543210", "m-file", "m-new", "other"]);
+    }
+
+    fn timespec(at: std::time::SystemTime) -> rustix::fs::Timespec {
+        let seconds = at.duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_secs();
+        rustix::fs::Timespec { tv_sec: i64::try_from(seconds).expect("before the end of time"), tv_nsec: 0 }
     }
 
     #[test]
