@@ -5,6 +5,7 @@
 mod flows;
 mod hostile;
 mod journal;
+mod kept;
 mod login;
 mod matrix;
 mod native;
