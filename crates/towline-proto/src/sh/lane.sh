@@ -8,7 +8,7 @@
 #           FIFO. Tags: h hello - b part of a reply - r end of a reply (its text is the status, and `v` where a person was in the session) - o, t, f, u parts of an
 #           execution's output (head, tail; head and tail of standard error) - x an execution's outcome - n refused -
 #           g how an attached execution stands.
-# fd 7: what sessions tell this lane. fd 8: the lock.
+# fd 7: what sessions tell this lane. fd 8: the lock. fd 9: the right to look at all processes.
 #
 # State, all private: id who they are, x/ records of executions, index their list, a/ what they were given, o/ their output, w/ lanes that
 # attached to them, s/ sessions, l/ lanes, k/ locks of the file tools, p-* these
@@ -139,9 +139,10 @@ tl_open() {
   TL_TMP=$TL_ROOT/l/$TL_LANE_ID
   # shellcheck disable=SC2034 # the file tools lock here, against every other lane of this user
   TL_LOCKS=$TL_ROOT/k
-  if { mkdir "$TL_TMP" && mkfifo "$TL_TMP/e" "$TL_TMP/m" && printf '%s %s %s .\n' "$tl_lane_pid" "$tl_v" "${TL_PROGRAM##*/}" >"$TL_TMP/pid"; } 2>/dev/null; then
-    exec 7<>"$TL_TMP/e" 8<>"$TL_TMP/m"
+  if { mkdir "$TL_TMP" && mkfifo "$TL_TMP/e" "$TL_TMP/m" "$TL_TMP/t" && printf '%s %s %s .\n' "$tl_lane_pid" "$tl_v" "${TL_PROGRAM##*/}" >"$TL_TMP/pid"; } 2>/dev/null; then
+    exec 7<>"$TL_TMP/e" 8<>"$TL_TMP/m" 9<>"$TL_TMP/t"
     tl_unlock
+    echo . >&9
   else
     rm -rf "$TL_TMP"
     tl_v="state not writable: $TL_ROOT" && return 1

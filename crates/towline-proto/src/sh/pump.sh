@@ -184,7 +184,8 @@ tl_end_readers() {
     case $tl_line in *"/fd/0 -> $1") ;; *) continue ;; esac
     tl_p=${tl_line%"/fd/0 -> $1"}
     tl_p=${tl_p##*/proc/}
-    if [ -n "$(tl_marked bs=65536 "/proc/$tl_p/cmdline")" ]; then kill -s KILL "$tl_p"; fi
+    # A shell that has a dd within itself goes by its own name.
+    if [ -n "$(tl_marked bs=65536 "/proc/$tl_p/cmdline")$(tl_marked supervise "/proc/$tl_p/cmdline")" ]; then kill -s KILL "$tl_p"; fi
   done
 }
 

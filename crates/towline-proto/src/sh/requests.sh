@@ -137,7 +137,7 @@ tl_ensure() {
 # tl_spawn DIR ONCE NUMBER: starts a supervisor that outlives this lane.
 tl_spawn() {
   (
-    exec 7>&- 8>&- </dev/null >/dev/null 2>&1
+    exec 7>&- 8>&- 9>&- </dev/null >/dev/null 2>&1
     trap - HUP INT QUIT PIPE TERM
     # shellcheck disable=SC2086 # the shell may be several words
     tl_apart $TL_SELF "$TL_PROGRAM.host" supervise "$@" "$TL_ROOT" "$TL_PROGRAM" "$TL_BOOT" "$TL_UMASK" "$TL_USER_LC_ALL" "$TL_SELF" "$TL_USER_SHELL"

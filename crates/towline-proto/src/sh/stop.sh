@@ -6,10 +6,9 @@
 # is it known whether the command is still the one that it runs.
 # A signal goes to one pid at a time, after its start time was compared; never to a group, never to a name.
 
-# tl_descend PIDS: prints every live process that descends from these, as pid:parent:start, parents before their children. One process
-# reads all of /proc: where many executions are ended at once, each of them has to know the whole tree several times.
-tl_descend() {
-  awk -v roots="$1" '
+# tl_processes: prints every live process as pid:parent:start.
+tl_processes() {
+  awk '
     BEGIN {
       for (i = 1; i < ARGC; i++) {
         file = ARGV[i]
@@ -20,9 +19,44 @@ tl_descend() {
         sub(/.*[)] /, "", line)
         if (split(line, field, " ") < 20 || field[1] ~ /[ZX]/) continue
         gsub(/[^0-9]/, "", file)
-        start[file] = field[20]
-        below[field[2]] = below[field[2]] " " file
+        print file ":" field[2] ":" field[20]
       }
+    }' /proc/[0-9]*/stat
+}
+
+# tl_look_round: sets tl_list to what tl_processes prints and the marks of all, as they were in a moment after this call; false where each
+# has to look for itself. Where many executions are ended at once, one look serves all who asked for one before it began: it takes the longer
+# the more there are. Whoever looks has the token in fd 9.
+tl_look_round() {
+  tl_list='' tl_before=0 tl_looks=0
+  if [ -z "$TL_FAST" ] || [ ! -p "${TL_TMP:-/none}/t" ] || [ "$tl_sees" != yes ]; then return 1; fi
+  if [ -s "$TL_TMP/t.n" ]; then read -r tl_before <"$TL_TMP/t.n"; fi
+  # shellcheck disable=SC2034,SC3045 # a token is taken, not read; bash alone comes here
+  read -r -t 5 -u 9 tl_token || return 1
+  if [ -s "$TL_TMP/t.n" ]; then read -r tl_looks <"$TL_TMP/t.n"; fi
+  if [ "$tl_looks" -le "$tl_before" ]; then
+    tl_looks=$((tl_looks + 1))
+    echo "$tl_looks" >"$TL_TMP/t.n"
+    {
+      tl_processes
+      grep -a -o -s -H 'TOWLINE_EXECUTION=[a-z0-9]*' /proc/[0-9]*/environ
+      echo "whole $tl_looks"
+    } >"$TL_TMP/t.l"
+  fi
+  # shellcheck disable=SC3045
+  IFS='' read -r -d '' tl_list <"$TL_TMP/t.l"
+  echo . >&9
+  # On a full disk it is not whole.
+  case $tl_list in *"whole $tl_looks$tl_nl") return 0 ;; esac
+  tl_list=''
+  return 1
+}
+
+# tl_descend PIDS: prints every live process that descends from these, as pid:parent:start, parents before their children.
+tl_descend() {
+  if [ -n "${tl_list-}" ]; then printf %s "$tl_list"; else tl_processes; fi | awk -F: -v roots="$1" '
+    NF == 3 && $1 ~ /^[0-9]+$/ { start[$1] = $3; below[$2] = below[$2] " " $1 }
+    END {
       n = split(roots, queue, " ")
       for (i = 1; i <= n; i++) seen[queue[i]] = 1
       for (i = 1; i <= n; i++) {
@@ -32,7 +66,7 @@ tl_descend() {
           queue[++n] = child[j]
         }
       }
-    }' /proc/[0-9]*/stat
+    }'
 }
 
 # tl_family PIDS [BEGAN HANDLE]: sets tl_pids to the live processes that descend from these: pid:start pairs. With a handle PIDS is one
@@ -49,8 +83,9 @@ tl_family() {
 
 # tl_tree SHELL BEGAN HANDLE: sets tl_pids to the live processes of the tree without the shell: pid:start pairs.
 tl_tree() {
+  tl_look_round
   tl_family "$1" "$2" "$3"
-  for tl_f in $(tl_marked "TOWLINE_EXECUTION=$3" /proc/[0-9]*/environ); do
+  for tl_f in $(tl_bearers "$3"); do
     tl_p=${tl_f#/proc/} tl_p=${tl_p%/environ}
     case "$tl_kin $$ " in *" $tl_p "*) continue ;; esac
     tl_birth "$tl_p"
@@ -58,8 +93,26 @@ tl_tree() {
   done
 }
 
+# tl_bearers HANDLE: prints the files of /proc of the processes that bear its mark.
+tl_bearers() {
+  if [ -n "$tl_list" ]; then
+    printf %s "$tl_list" | sed -n "s/^\\(\\/proc\\/[0-9]*\\/environ\\):TOWLINE_EXECUTION=$1\$/\\1/p"
+  else
+    tl_marked "TOWLINE_EXECUTION=$1" /proc/[0-9]*/environ
+  fi
+}
+
 # tl_earlier PID START BEGAN HANDLE: whether a child of the shell is the job of an earlier command.
 tl_earlier() {
+  case ${tl_list:+x$tl_nl$tl_list} in
+    '') ;;
+    *"$tl_nl/proc/$1/environ:TOWLINE_EXECUTION=$4$tl_nl"*) return 1 ;;
+    *"$tl_nl/proc/$1/environ:TOWLINE_EXECUTION="*) return 0 ;;
+    *)
+      [ "$2" -lt "$3" ] 2>/dev/null
+      return
+      ;;
+  esac
   if [ -n "$(tl_marked "TOWLINE_EXECUTION=$4" "/proc/$1/environ")" ]; then return 1; fi
   if [ -n "$(tl_marked TOWLINE_EXECUTION= "/proc/$1/environ")" ]; then return 0; fi
   [ "$2" -lt "$3" ]

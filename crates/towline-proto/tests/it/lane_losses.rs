@@ -63,10 +63,19 @@ fn a_pump_is_replaced(own: &'static str) {
             if body.split('|').nth(1) == Some(&(first * 8).to_string()) { Ok(()) } else { Err(body) }
         });
         let (pump, spool) = pump(&host, &run);
-        // Between two reads nobody works for it.
-        let family = until("somebody works for it", || Some(children(pump)).filter(|family| !family.is_empty()).ok_or_else(String::new));
-        let below: Vec<i32> = family.iter().flat_map(|pid| children(*pid)).collect();
-        let gone = if whole_family { std::iter::once(pump).chain(family).chain(below).collect() } else { [family, below].concat() };
+        // Between two reads nobody reads; what is read and not written when its reader is ended would be lost.
+        let mut seen = (0, 0);
+        let reader = until("somebody reads for it, and waits", || {
+            let below = children(pump).into_iter().flat_map(|pid| std::iter::once(pid).chain(children(pid)));
+            let reads = |pid: &i32| {
+                let input = fs::read_link(format!("/proc/{pid}/fd/0")).unwrap_or_default();
+                input.to_string_lossy().contains("/p.") && children(*pid).is_empty()
+            };
+            let now = below.filter(reads).last().unwrap_or_default();
+            seen = (now, if now == seen.0 { seen.1 + 1 } else { 0 });
+            if now != 0 && seen.1 > 20 { Ok(now) } else { Err(format!("{seen:?}")) }
+        });
+        let gone = if whole_family { vec![pump, reader] } else { vec![reader] };
         for pid in gone {
             kill(pid, Signal::KILL);
         }
@@ -78,7 +87,7 @@ fn a_pump_is_replaced(own: &'static str) {
         for offset in [0, total - 80, total - 100_000] {
             let (facts, bytes) =
                 line.call(&output(&run, offset, 0)).1.rsplit_once(".\n").map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
-            assert!(facts.contains(&format!("|{total}|")), "{facts}");
+            assert!(facts.contains(&format!("|{total}|")), "{first} {copy}: {facts}");
             assert_eq!(bytes.lines().next().unwrap(), format!("{:07}", offset / 8), "{first} {copy}: {facts}");
         }
         let kept = kept_of(&spool);
