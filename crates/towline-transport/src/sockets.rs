@@ -145,7 +145,7 @@ mod tests {
         private(&dir).expect("a private directory");
         let at = |name: &str| dir.join(name);
         // A name of ssh's own while it makes one; one whose owner is gone; a file; somebody else's; one that is too new to be judged.
-        let old = std::time::SystemTime::now() - Duration::from_secs(10);
+        let old = towline_base::clock::unix().saturating_sub(Duration::from_secs(10));
         for (name, lives) in [
             ("m-012345abcdef.AbCdEfGhIjKlMnOp", false),
             ("m-012345abcdef", false),
@@ -171,9 +171,8 @@ mod tests {
         assert_eq!(left, ["m-fedcba543210", "m-file", "m-new", "other"]);
     }
 
-    fn timespec(at: std::time::SystemTime) -> rustix::fs::Timespec {
-        let seconds = at.duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_secs();
-        rustix::fs::Timespec { tv_sec: i64::try_from(seconds).expect("before the end of time"), tv_nsec: 0 }
+    fn timespec(at: Duration) -> rustix::fs::Timespec {
+        rustix::fs::Timespec { tv_sec: i64::try_from(at.as_secs()).expect("before the end of time"), tv_nsec: 0 }
     }
 
     #[test]

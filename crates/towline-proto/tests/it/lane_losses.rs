@@ -1,4 +1,5 @@
 //! What a host loses while it works: whoever moves output, its room, its clock, all that was kept; and what several want in one moment.
+#![expect(clippy::disallowed_methods, reason = "a test compares the clock that it set with the machine's")]
 
 use std::fs;
 use std::path::PathBuf;
@@ -66,12 +67,12 @@ fn a_pump_is_replaced(own: &'static str) {
         // Between two reads nobody reads; what is read and not written when its reader is ended would be lost.
         let mut seen = (0, 0);
         let reader = until("somebody reads for it, and waits", || {
-            let below = children(pump).into_iter().flat_map(|pid| std::iter::once(pid).chain(children(pid)));
+            let mut below = children(pump).into_iter().flat_map(|pid| std::iter::once(pid).chain(children(pid)));
             let reads = |pid: &i32| {
                 let input = fs::read_link(format!("/proc/{pid}/fd/0")).unwrap_or_default();
                 input.to_string_lossy().contains("/p.") && children(*pid).is_empty()
             };
-            let now = below.filter(reads).last().unwrap_or_default();
+            let now = below.rfind(reads).unwrap_or_default();
             seen = (now, if now == seen.0 { seen.1 + 1 } else { 0 });
             if now != 0 && seen.1 > 20 { Ok(now) } else { Err(format!("{seen:?}")) }
         });
@@ -83,12 +84,15 @@ fn a_pump_is_replaced(own: &'static str) {
         let ended = line.end(&run);
         assert_eq!(ended.state, "exit 3", "{ended:?}");
         assert!(ended.report.marks.contains(&Mark::MayMiss), "{first} {copy}: {:?}", ended.report);
-        let total = u64::from(first + 300_000) * 8;
-        for offset in [0, total - 80, total - 100_000] {
+        // What a reader had in its hands when it was ended is lost, and that is what was said.
+        let whole = u64::from(first + 300_000) * 8;
+        let of = |body: &str| body.split('|').nth(1).and_then(|word| word.parse::<u64>().ok()).unwrap();
+        let total = of(&line.call(&output(&run, 0, 0)).1);
+        assert!(total <= whole && total + 2 * 65_536 >= whole, "{first} {copy}: {total} of {whole}");
+        for (offset, number) in [(0, 0), (total - 80, first + 300_000 - 10)] {
             let (facts, bytes) =
                 line.call(&output(&run, offset, 0)).1.rsplit_once(".\n").map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
-            assert!(facts.contains(&format!("|{total}|")), "{first} {copy}: {facts}");
-            assert_eq!(bytes.lines().next().unwrap(), format!("{:07}", offset / 8), "{first} {copy}: {facts}");
+            assert_eq!(bytes.lines().next().unwrap(), format!("{number:07}"), "{first} {copy}: {facts}");
         }
         let kept = kept_of(&spool);
         assert!(kept <= 1024 * 1024, "{kept} bytes of {}", spool.display());
@@ -215,8 +219,7 @@ fn many_are_stopped(own: &'static str, count: usize) {
         assert!(said.starts_with("stopped ") && said.ends_with(" 1\n"), "{said}");
     }
     let took = begun.elapsed();
-    println!("{own}: {count} stops at once: the last one was confirmed after {took:?}");
-    assert!(took < Duration::from_secs(30), "{took:?}");
+    assert!(took < Duration::from_secs(30), "{own}: {count} stops at once: the last one was confirmed after {took:?}");
     for run in &runs {
         assert_eq!(line.end(run).state, "kill TERM");
     }
