@@ -389,7 +389,7 @@ impl Line {
         let (code, text) = match self.state {
             State::Opening(Opening::Reached | Opening::Greeted) => (
                 Code::RemoteShell,
-                "the host let us in, and its login shell did not come to towline's program in time; nothing was sent. A login file may be slow, or wait for input",
+                "the host let us in, and then nothing was heard of its login shell in time; nothing was sent. A login file may be slow or wait for input, or the link stands still",
             ),
             State::Opening(Opening::Connecting) | State::Idle | State::Up { .. } | State::Resting { .. } => {
                 (Code::ConnectTimeout, "there was no connection to the host's shell in time; nothing was sent")
