@@ -16,9 +16,10 @@ const COMPARED_LINES: usize = 2_000;
 /// Each line that went as `-N<tab>text`, each that came as `+N<tab>text`, N counted in the old and in the new content.
 pub(crate) fn lines(old: &[u8], new: &[u8], splices: &Splices) -> String {
     let mut out = Told::default();
+    let (mut before, mut after) = (Numbers::of(old), Numbers::of(new));
     for (was, is) in places(old, new, splices) {
         let (was_lines, is_lines) = (split(&old[was.clone()]), split(&new[is.clone()]));
-        let (was_first, is_first) = (line_of(old, was.start), line_of(new, is.start));
+        let (was_first, is_first) = (before.at(was.start), after.at(is.start));
         if was_lines.len().max(is_lines.len()) > COMPARED_LINES {
             out.gone(&was_lines, was_first, 0..was_lines.len());
             out.come(&is_lines, is_first, 0..is_lines.len());
@@ -62,8 +63,24 @@ fn whole_lines(content: &[u8], range: Range<usize>) -> Range<usize> {
     start..end
 }
 
-fn line_of(content: &[u8], at: usize) -> usize {
-    content[..at].split(|byte| *byte == b'\n').count()
+/// The numbers of lines, asked for from the first to the last: each byte is looked at once, however many places there are.
+struct Numbers<'a> {
+    content: &'a [u8],
+    seen: usize,
+    line: usize,
+}
+
+impl<'a> Numbers<'a> {
+    fn of(content: &'a [u8]) -> Self {
+        Self { content, seen: 0, line: 1 }
+    }
+
+    /// The number of the line that this byte is in.
+    fn at(&mut self, byte: usize) -> usize {
+        self.line += self.content[self.seen..byte].iter().filter(|byte| **byte == b'\n').count();
+        self.seen = byte;
+        self.line
+    }
 }
 
 fn split(lines: &[u8]) -> Vec<&[u8]> {
@@ -123,6 +140,16 @@ mod tests {
             pieces.iter().map(|(offset, delete, insert)| Splice { offset: *offset, delete: *delete, insert: insert.as_bytes().to_vec() });
         let splices = Splices::new(pieces.collect()).unwrap();
         lines(old.as_bytes(), &splices.apply(old.as_bytes()).unwrap(), &splices)
+    }
+
+    /// Would take minutes if each place were counted from the beginning.
+    #[test]
+    fn very_many_places_are_told_and_counted() {
+        let old = "same\nold\n".repeat(60_000);
+        let pieces: Vec<_> = (0..60_000).map(|n| (n * 9 + 5, 3, "new")).collect();
+        let told = told(&old, &pieces);
+        assert!(told.starts_with("-2\told\n+2\tnew\n-4\told\n+4\tnew\n"), "{}", &told[..60]);
+        assert!(told.ends_with("+60\tnew\n… 119940 more changed lines\n"), "{}", &told[told.len() - 60..]);
     }
 
     #[test]
