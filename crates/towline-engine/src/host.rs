@@ -29,7 +29,7 @@ use crate::execution;
 use crate::files::ToolLine;
 use crate::lent::{Asked, Lent};
 use crate::line::LineDriver;
-use crate::output::{self, body_of, parse_jobs, reply_of};
+use crate::output::{self, body_of, list_of, reply_of};
 
 /// How long a file tool may take on the host.
 const TOOL_WAIT: Duration = Duration::from_secs(120);
@@ -262,9 +262,9 @@ impl Host {
         match tokio::time::timeout(NEWS_WAIT, asked).await {
             Err(_) => Vec::new(),
             Ok(finish) => {
-                let body = finish.ok().and_then(|finish| body_of(finish).ok());
-                *news = if body.is_some() { News::Told } else { News::NotAsked };
-                body.map_or_else(Vec::new, |body| notes_of(&parse_jobs(&body), session, own))
+                let jobs = finish.ok().and_then(|finish| list_of(finish).ok());
+                *news = if jobs.is_some() { News::Told } else { News::NotAsked };
+                jobs.map_or_else(Vec::new, |jobs| notes_of(&jobs, session, own))
             }
         }
     }

@@ -300,7 +300,19 @@ fn look_at(id: &Handle) -> JobOutput {
 
 /// Lists the executions of a host that run or were not read.
 pub(crate) async fn jobs(line: &LineDriver) -> Result<Vec<JobLine>, Failure> {
-    Ok(parse_jobs(&body_of(line.call(Request::Jobs(Which::Open), REPLY_WAIT).await)?))
+    list_of(line.call(Request::Jobs(Which::Open), REPLY_WAIT).await)
+}
+
+/// The executions of a reply; one that lacks its end was cut on the host, and is no shorter list.
+///
+/// # Errors
+/// If that is so, or the host told none.
+pub(crate) fn list_of(finish: Finish) -> Result<Vec<JobLine>, Failure> {
+    let (_, body) = reply_of(finish)?;
+    let lines = if body == b".\n" { Some(&body[..0]) } else { body.strip_suffix(b"\n.\n") };
+    let cut =
+        || Failure::new(Code::HostState, "the list of executions could not be put together on the host: what it keeps there finds no room");
+    Ok(parse_jobs(lines.ok_or_else(cut)?))
 }
 
 /// A note of what a person did in this session that its agent was not told yet, and that is told once.
@@ -365,6 +377,20 @@ mod tests {
         let jobs = parse_jobs(b"bcdfgh|s1|running|120|a | b\nnonsense\n");
         assert_eq!(jobs.len(), 1);
         assert_eq!((jobs[0].command.as_str(), jobs[0].age), ("a | b", Some(Duration::from_millis(1200))));
+    }
+
+    #[test]
+    fn a_list_that_was_cut_is_an_error_and_no_shorter_list() {
+        let told = |status, body: &[u8]| {
+            list_of(Finish::Reply { status, body: body.to_vec(), marks: Vec::new() }).map(|jobs| jobs.len()).map_err(|failure| failure.code)
+        };
+        assert_eq!(told(0, b".\n"), Ok(0));
+        assert_eq!(told(0, b"bcdfgh|s|running|1|a\nbcdfgk|s|exit 0 1 -|1|echo .\n.\n"), Ok(2));
+        for (status, cut) in
+            [(0, &b""[..]), (1, b""), (1, b"bcdfgh|s|running|1|a\n"), (0, b"bcdfgh|s|running|1|a ."), (0, b"bcdfgh|s|exit 0 1 -|1|.\n")]
+        {
+            assert_eq!(told(status, cut), Err(Code::HostState), "{:?}", String::from_utf8_lossy(cut));
+        }
     }
 
     #[test]

@@ -5,23 +5,25 @@
 tl_jobs() {
   tl_now
   tl_clock=$tl_v
-  tl_list=$TL_TMP/$TL_REQ.j
-  tl_job_lines "$1" "$tl_clock" >"$tl_list"
-  # Most of a long list is over: a shell, which reads byte by byte, sees only what is not.
-  awk -F '|' '$3 == "?"' "$tl_list" | while IFS='|' read -r tl_h tl_rest; do
+  # Most of a long list is over: a shell, which reads byte by byte, sees only what is not. Nothing is put into a file, for which there may
+  # be no room.
+  tl_known=$(tl_job_lines "$1" "$tl_clock" | awk -F '|' '$3 == "?"' | while IFS='|' read -r tl_h tl_rest; do
     tl_state_of "$tl_h"
     tl_age=''
     if [ -n "$tl_began" ] && [ "$tl_boot" = "$TL_BOOT" ]; then tl_age=$((tl_clock - tl_began)); fi
-    printf '%s|%s|%s\n' "$tl_h" "$tl_state" "$tl_age"
-  done >"$tl_list.s"
-  awk -F '|' '
-    FILENAME == ARGV[1] { state[$1] = $2; age[$1] = $3; next }
+    printf '%s|%s|%s;' "$tl_h" "$tl_state" "$tl_age"
+  done)
+  tl_job_lines "$1" "$tl_clock" | awk -F '|' -v known="$tl_known" '
+    BEGIN {
+      n = split(known, one, ";")
+      for (i = 1; i < n; i++) { split(one[i], part, "|"); state[part[1]] = part[2]; age[part[1]] = part[3] }
+    }
     $3 != "?" { print; next }
-    state[$1] != "away" {
+    ($1 in state) && state[$1] != "away" {
       line = $0
       for (i = 0; i < 4; i++) sub(/^[^|]*\|/, "", line)
       print $1 "|" $2 "|" state[$1] "|" age[$1] "|" line
-    }' "$tl_list.s" "$tl_list"
+    }'
 }
 
 # tl_job_lines WHICH CLOCK: the index as such lines, in the order of their beginning; the state of one whose end is not in there is ?, and

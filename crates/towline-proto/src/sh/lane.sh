@@ -260,7 +260,8 @@ tl_work() {
     output) tl_decode "$9" && tl_output "$2" "$3" "$4" "$5" "$6" "$7" "$8" "$tl_v" >"$tl_body_file" ;;
     stop) tl_stop "$2" "$3" >"$tl_body_file" ;;
     visits) tl_visits "$2" >"$tl_body_file" ;;
-    jobs) tl_jobs "$2" >"$tl_body_file" ;;
+    # A list without its end found no room.
+    jobs) { tl_jobs "$2" && echo .; } >"$tl_body_file" ;;
     session) tl_session_facts "$2" >"$tl_body_file" ;;
     end) tl_session_end "$2" >"$tl_body_file" ;;
     facts) tl_facts >"$tl_body_file" ;;

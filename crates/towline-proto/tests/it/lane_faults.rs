@@ -304,7 +304,7 @@ fn with_little(own: &'static str, session: &'static str, world: World) {
     assert!(said.starts_with("stopped ") && said.ends_with(" 1\n"), "{said}");
     assert_eq!((line.end(&run).state.as_str(), line.bash("echo $A").text().as_str()), ("kill TERM", "5\n"));
     let (_, jobs) = line.call(&Request::Jobs(Which::Open));
-    assert_eq!(jobs.lines().count(), 8, "{jobs}");
+    assert_eq!((jobs.lines().count(), jobs.lines().last()), (8 + 1, Some(".")), "{jobs}");
     line.close(&["main"]);
     host.quiet();
 }
@@ -338,7 +338,7 @@ fn things_expire(own: &'static str) {
     assert_eq!(line.call(&output(&runs[0].handle)), ("1".to_owned(), "expired\n".to_owned()));
     assert!(line.call(&output(&runs[1].handle)).1.ends_with(".\n1\n"));
     let (_, open) = line.call(&Request::Jobs(Which::Open));
-    assert_eq!(open.lines().count(), 4, "{open}");
+    assert_eq!((open.lines().count(), open.lines().last()), (4 + 1, Some(".")), "{open}");
 
     // Bounds: at most three outcomes, the one that was read goes first; then at most 1 KiB of output.
     assert_eq!(line.call(&Request::Sweep(Keeping { outcomes: 3, output_kib: 1000, ..Keeping::default() })).0, "0");

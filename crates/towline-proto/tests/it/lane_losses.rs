@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use towline_base::SessionName;
-use towline_proto::files::ToolCall;
+use towline_proto::files::{ToolCall, list};
 use towline_proto::frame::Tag;
 use towline_proto::outcome::Mark;
 use towline_proto::request::{Keeping, Output, Request, Run, Which};
@@ -140,6 +140,42 @@ fn what_a_call_brings_finds_no_room(own: &'static str) {
     line.bash("rm fill");
     let ended = line.run(&Run { stdin: Some(vec![b'y'; 60_000]), ..command("wc -c") });
     assert_eq!(ended.text().trim(), "60000");
+    line.close(&["main"]);
+    host.quiet();
+}
+
+/// Where not a byte can be written any more, an answer lacks its end or its status says so: none looks like a whole one that is short.
+fn a_full_disk_cuts_no_answer(own: &'static str) {
+    let mount = "mount -t tmpfs -o size=900k none \"$HOME\" && exec \"$@\"";
+    let host = Host::new(own, "bash").under(&["unshare", "-rm", "sh", "-c", mount, "sh"]);
+    let mut line = host.open();
+    line.bash("cd; mkdir many; for i in $(seq 400); do : >many/a-name-that-is-rather-long-$i; done");
+    let unread = command("echo unread");
+    line.run(&unread);
+    let jobs = |line: &mut Line<'_>| line.call(&Request::Jobs(Which::Open));
+    let list = |line: &mut Line<'_>| {
+        let args = ["many", "1000", "0"].map(|word| word.as_bytes().to_vec()).to_vec();
+        let (status, said) = line.call(&Request::Tool(session("main"), ToolCall { tool: "list", args, payload: Vec::new() }));
+        list::parse(status.parse().unwrap(), said.as_bytes()).map(|reply| reply.total)
+    };
+    let whole = |(status, said): &(String, String)| status == "0" && said.ends_with("|echo unread\n.\n");
+    assert!(whole(&jobs(&mut line)) && list(&mut line).unwrap() == 400);
+    // What is outside of the host's home has room.
+    let outside = tempfile::tempdir().unwrap();
+    let at = |name: &str| outside.path().join(name);
+    let text = "cat /dev/zero >fill; : >D/full; while [ ! -e D/go ]; do sleep 0.05; done; rm fill; : >D/gone";
+    let fill = command(&text.replace("D", &outside.path().display().to_string()));
+    line.begin(&fill);
+    until("nothing finds room any more", || if at("full").exists() { Ok(()) } else { Err("not yet".to_owned()) });
+    let (status, said) = jobs(&mut line);
+    assert!(status != "0" || !said.ends_with(".\n") || said.contains(unread.handle.as_str()), "{status} {said}");
+    assert!(list(&mut line).is_err());
+    fs::write(at("go"), "").unwrap();
+    until("there is room", || if at("gone").exists() { Ok(()) } else { Err("not yet".to_owned()) });
+    line.end(&fill);
+    let (status, said) = jobs(&mut line);
+    assert!(status == "0" && said.contains(unread.handle.as_str()) && said.ends_with(".\n"), "{status} {said}");
+    assert_eq!(list(&mut line).unwrap(), 400);
     line.close(&["main"]);
     host.quiet();
 }
@@ -336,6 +372,11 @@ macro_rules! under {
             #[test]
             fn what_a_call_brings_and_finds_no_room_is_refused() {
                 super::what_a_call_brings_finds_no_room($own);
+            }
+
+            #[test]
+            fn a_full_disk_cuts_no_answer() {
+                super::a_full_disk_cuts_no_answer($own);
             }
 
             #[test]
