@@ -77,7 +77,7 @@ impl<'a> Numbers<'a> {
 
     /// The number of the line that this byte is in.
     fn at(&mut self, byte: usize) -> usize {
-        self.line += self.content[self.seen..byte].iter().filter(|byte| **byte == b'\n').count();
+        self.line += self.content[self.seen..byte].split(|byte| *byte == b'\n').count() - 1;
         self.seen = byte;
         self.line
     }
