@@ -3,7 +3,7 @@
 # tl_prepare: what the next execution needs, made before it comes. A pipe that nobody holds any more is used again; a spool
 # never, since a record names it.
 tl_prepare() {
-  exec 5>&- 7>&- 8>&-
+  if [ -n "$tl_pump_pid" ]; then exec 5>&- 7>&- 8>&-; fi
   tl_slot=$((tl_slot + 1)) tl_drained='' tl_drained2=1 tl_marked='' tl_apart='' tl_pump_pid='' tl_pump2_pid='' tl_hurry=''
   if [ -z "$tl_pipe" ]; then tl_make_pipe; fi
   tl_my_spool=$tl_spools.$tl_slot

@@ -32,7 +32,7 @@ tl_at_once() {
 tl_drain() {
   tl_held='' tl_output=''
   # shellcheck disable=SC3045 # bash alone comes here
-  IFS='' read -r -t 0.05 -d '' -n 512 tl_output <&4
+  IFS='' read -r -t 0.05 -d '' -n 512 -u 4 tl_output
   tl_rc=$?
   if [ "$tl_rc" -eq 1 ]; then return 0; fi
   if [ "$tl_rc" -eq 0 ] && [ "${#tl_output}" -lt 512 ]; then

@@ -20,9 +20,10 @@
 
 # tl_append FILE LINE: false if the line could not be written whole; what follows then stands on a line of its own.
 tl_append() {
-  printf '%s\n' "$2" >>"$1" && return 0
-  echo >>"$1"
-  return 1
+  printf '%s\n' "$2" >>"$1" || {
+    echo >>"$1"
+    return 1
+  }
 }
 
 # tl_create FILE TEXT: creates a file with this text unless it exists; false if it does, or if it cannot be written.

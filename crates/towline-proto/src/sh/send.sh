@@ -62,8 +62,8 @@ tl_reply() {
   tl_frame r "$1" "$2"
 }
 
-# tl_sender: waits for words from supervisors (`x HANDLE` there is an outcome, `o HANDLE SPOOL OUTPUT OUTCOME DIRECTORY .` this is it,
-# `n HANDLE` it cannot begin) and sends what there is; small outcomes itself, large ones in a process of their own.
+# tl_sender: waits for words from supervisors (`x HANDLE` there is an outcome, `f FRAMES .` this is it, escaped, `n HANDLE` it cannot
+# begin) and sends what there is; small outcomes itself, large ones in a process of their own.
 tl_sender() {
   tl_beside
   trap 'exit 0' TERM
@@ -72,21 +72,16 @@ tl_sender() {
   while tl_listen; do
     tl_rest=${tl_line#* }
     tl_h=${tl_rest%% *}
-    case ${tl_line%% *} in
-      o)
-        tl_rest=${tl_rest#* }
-        tl_spool=$TL_ROOT/o/${tl_rest%% *} tl_c_flags='' tl_rest=${tl_rest#* }
-        tl_kept=${tl_rest%% *} tl_rest=${tl_rest#* }
-        if [ "$tl_kept" = - ]; then tl_kept=''; fi
-        tl_cwd=${tl_rest#* * * * }
-        tl_text=${tl_rest%" $tl_cwd"} tl_cwd=${tl_cwd%' .'*}
-        case $tl_cwd in *\\*) tl_decode "$tl_cwd" && tl_cwd=$tl_v ;; esac
-        tl_text=$tl_text$tl_nl$tl_cwd
-        tl_send_one "$tl_h"
+    case $tl_line in
+      'f '*)
+        tl_rest=${tl_rest%' .'*}
+        tl_lock
+        printf %b "$tl_rest"
+        tl_unlock
         ;;
-      x) tl_send_outcome "$tl_h" ;;
-      n) tl_frame n "$tl_h" state ;;
-      q) exit 0 ;;
+      'x '*) tl_send_outcome "$tl_h" ;;
+      'n '*) tl_frame n "$tl_h" state ;;
+      'q'*) exit 0 ;;
     esac
   done
 }

@@ -82,49 +82,57 @@ while :; do while :; do while :; do while :; do
       eval "_tl_m=\$_tl_k$_tl_n"
       eval "if [ -n \"\$_tl_z$_tl_n\" ]; then $_tl_m=\$_tl_v$_tl_n; else unset $_tl_m; fi"
     done
+    _tl_h=''
   else
-    _tl_f=$_tl_F _tl_J=$_tl_K _tl_was=$PWD
+    _tl_f=$_tl_F _tl_J=$_tl_K _tl_was=$PWD _tl_h=s
     $_tl_b printf '%s\n' "$PWD" >|"$_tl_d/cwd"
   fi
-  _tl_F=$_tl_f _tl_K=$_tl_J
+  _tl_F=$_tl_f _tl_K=$_tl_J _tl_u=1
 
-  # Save: everything that the shell can tell of itself, in a form that it reads back. The file is written over and not
-  # anew, which is several times as fast; what stands behind the return is older.
-  _tl_seq=$((_tl_seq + 1))
-  if [ "$_tl_once" = - ]; then
-    {
-      $_tl_b printf '_tl_seq=%s\n' "$_tl_seq"
-      case $_tl_kind in
-        bash) _tl_O=$BASHOPTS _tl_P=$SHELLOPTS && builtin declare -p; builtin declare -f; builtin alias -p; builtin umask -p; builtin trap -p ;;
-        ash) set; export -p; $_tl_b printf 'umask '; umask; trap; set +o ;;
-        *) export -p; $_tl_b printf 'umask '; umask; typeset -f ;;
-      esac
-      $_tl_b printf '\nreturn 0 # whole %s\n' "$_tl_seq"
-    } 1<>"$_tl_d/st.$_tl_w"
-    if [ "$_tl_kind" != bash ]; then { alias; $_tl_b printf '# end\n'; } 1<>"$_tl_d/st.$_tl_w.a"; fi
-  fi
-  if [ -p "$_tl_in" ]; then $_tl_b printf '%-255s\n' "i $_tl_g $_tl_w" 1<>"$_tl_in"; fi
-  _tl_w=$((1 - _tl_w))
+  # Wait: for the word to save, and then for a command. What is saved is in no hurry: whoever tells the outcome has the processor first, and
+  # says when it is told. Where nobody is there to say so, it is saved all the same.
+  while :; do
+    if [ -n "$_tl_u" ] && [ -n "$_tl_h" ]; then
+      # Save: everything that the shell can tell of itself, in a form that it reads back. The file is written over and not
+      # anew, which is several times as fast; what stands behind the return is older.
+      _tl_seq=$((_tl_seq + 1))
+      if [ "$_tl_once" = - ]; then
+        {
+          $_tl_b printf '_tl_seq=%s\n' "$_tl_seq"
+          case $_tl_kind in
+            bash) _tl_O=$BASHOPTS _tl_P=$SHELLOPTS && builtin declare -p; builtin declare -f; builtin alias -p; builtin umask -p; builtin trap -p ;;
+            ash) set; export -p; $_tl_b printf 'umask '; umask; trap; set +o ;;
+            *) export -p; $_tl_b printf 'umask '; umask; typeset -f ;;
+          esac
+          $_tl_b printf '\nreturn 0 # whole %s\n' "$_tl_seq"
+        } 1<>"$_tl_d/st.$_tl_w"
+        if [ "$_tl_kind" != bash ]; then { alias; $_tl_b printf '# end\n'; } 1<>"$_tl_d/st.$_tl_w.a"; fi
+      fi
+      if [ -p "$_tl_in" ]; then $_tl_b printf '%-255s\n' "i $_tl_g $_tl_w" 1<>"$_tl_in"; fi
+      _tl_w=$((1 - _tl_w)) _tl_u=''
+    fi
+    if [ "$_tl_h" = q ]; then
+      # Whoever asks what became of a command that it was to take is told that it took none.
+      $_tl_b printf . >|"$_tl_d/idle.$_tl_g"
+      exit 0
+    fi
 
-  # Take. Where a user's files set TMOUT for good, or a trap comes between, the wait has an end and goes on.
-  if [ -n "$_tl_q" ]; then
-    until builtin read -r -N 256 _tl_l <"$_tl_d/c.$_tl_g"; do
-      if [ $? -le 128 ]; then _tl_l='q ' && break; fi
-    done
-    _tl_h=${_tl_l%% *} _tl_l=${_tl_l#* }
-    _tl_p=${_tl_l%% *} _tl_l=${_tl_l#* }
-    _tl_o=${_tl_l%% *} _tl_l=${_tl_l#* }
-    _tl_x=${_tl_l%% *}
-  else
-    until $_tl_b read -r _tl_h _tl_p _tl_o _tl_x <"$_tl_d/c.$_tl_g"; do
-      if [ $? -le 128 ]; then _tl_h=q && break; fi
-    done
-  fi
-  if [ "$_tl_h" = q ]; then
-    # Whoever asks what became of a command that it was to take is told that it took none.
-    $_tl_b printf . >|"$_tl_d/idle.$_tl_g"
-    exit 0
-  fi
+    # Take. Where a user's files set TMOUT for good, or a trap comes between, the wait has an end and goes on.
+    if [ -n "$_tl_q" ]; then
+      until builtin read -r -N 256 _tl_l <"$_tl_d/c.$_tl_g"; do
+        if [ $? -le 128 ]; then _tl_l='q ' && break; fi
+      done
+      _tl_h=${_tl_l%% *} _tl_l=${_tl_l#* }
+      _tl_p=${_tl_l%% *} _tl_l=${_tl_l#* }
+      _tl_o=${_tl_l%% *} _tl_l=${_tl_l#* }
+      _tl_x=${_tl_l%% *} _tl_l=${_tl_l#* }
+    else
+      until $_tl_b read -r _tl_h _tl_p _tl_o _tl_x _tl_l <"$_tl_d/c.$_tl_g"; do
+        if [ $? -le 128 ]; then _tl_h=q && break; fi
+      done
+    fi
+    case $_tl_h in s | q) ;; *) break ;; esac
+  done
   _tl_busy=1 _tl_bad='' _tl_back='' _tl_n=0
   _tl_x=$_tl_root/a/$_tl_x _tl_i=/dev/null _tl_p=$_tl_d/$_tl_p
   case $_tl_o in *i*) _tl_i=$_tl_x.i ;; esac
@@ -133,8 +141,12 @@ while :; do while :; do while :; do while :; do
     *p*)
       if [ "$_tl_kind" = bash ]; then IFS='' builtin read -r -d '' _tl_c <"$_tl_x.x"; else _tl_c=$(cat "$_tl_x.x"); fi
       ;;
+    *k*) _tl_c=${_tl_l#=} _tl_c=${_tl_c%' .'*} ;;
+    *) { $_tl_b read -r _tl_l && IFS='' $_tl_b read -r _tl_c; } <"$_tl_root/x/$_tl_h" ;;
+  esac
+  case $_tl_o in
+    *p*) ;;
     *)
-      { $_tl_b read -r _tl_l && IFS='' $_tl_b read -r _tl_c; } <"$_tl_root/x/$_tl_h"
       case $_tl_c in
         *\\*) if [ "$_tl_kind" = bash ]; then builtin printf -v _tl_c %b "$_tl_c"; else _tl_c=$($_tl_b printf '%bx' "$_tl_c") && _tl_c=${_tl_c%x}; fi ;;
       esac
@@ -171,8 +183,7 @@ while :; do while :; do while :; do while :; do
   esac
 
   case $_tl_f in *x*) _tl_c="set -x; $_tl_c" ;; esac
-  exec <"$_tl_i" >"$_tl_p"
-  if [ -n "$_tl_e" ]; then exec 2>"$_tl_e"; else exec 2>&1; fi
+  if [ -n "$_tl_e" ]; then exec <"$_tl_i" >"$_tl_p" 2>"$_tl_e"; else exec <"$_tl_i" >"$_tl_p" 2>&1; fi
   IFS=$_tl_J
   case $_tl_f in *a*) set -a ;; esac
   case $_tl_f in *u*) set -u ;; esac

@@ -79,22 +79,21 @@ tl_look_in() {
 
 # tl_hear: reads one line into tl_word, tl_1, tl_2, tl_3; if tl_hurry is set, it waits only so long and then says t itself.
 tl_hear() {
-  if [ -z "$TL_FAST" ]; then
-    IFS=' ' read -r tl_word tl_1 tl_2 tl_3 <&3
-    return
-  fi
+  case $TL_FAST in '') IFS=' ' read -r tl_word tl_1 tl_2 tl_3 <&3; return ;; esac
   # The first byte alone with a time limit: a bash that has one asks the system about it for each byte.
-  tl_word=''
   # shellcheck disable=SC3045 # bash alone comes here
-  if [ -n "$tl_hurry" ]; then
-    IFS='' read -r -t "$tl_hurry" -N 1 -u 3 tl_word
-    if [ $? -gt 128 ] && [ -z "$tl_word" ]; then tl_word=t tl_1=$tl_slot && return 0; fi
-  else
-    # A byte that came in the moment in which the time was over is there.
-    until IFS='' read -r -t "$TL_LOOK" -N 1 -u 3 tl_word || [ $? -le 128 ] || [ -n "$tl_word" ]; do
-      if [ -z "$tl_current$tl_away" ] && ! tl_is_kept; then return 1; fi
-    done
-  fi
+  case $tl_hurry in
+    '')
+      # A byte that came in the moment in which the time was over is there.
+      until IFS='' read -r -t "$TL_LOOK" -N 1 -u 3 tl_word || [ $? -le 128 ] || [ -n "$tl_word" ]; do
+        if [ -z "$tl_current$tl_away" ] && ! tl_is_kept; then return 1; fi
+      done
+      ;;
+    *)
+      IFS='' read -r -t "$tl_hurry" -N 1 -u 3 tl_word
+      if [ $? -gt 128 ] && [ -z "$tl_word" ]; then tl_word=t tl_1=$tl_slot && return 0; fi
+      ;;
+  esac
   # shellcheck disable=SC3045
   IFS='' read -r -N "$((256 - ${#tl_word}))" -u 3 tl_line || return 1
   # shellcheck disable=SC2086 # splitting is the purpose
@@ -108,8 +107,13 @@ tl_hear() {
 tl_on_x() {
   # Whoever uses a session again that only waits for what it handed over wants it to stay.
   if [ -n "$tl_leaving" ] && [ -z "$tl_current" ]; then tl_leaving='' && rm -f "$tl_d/busy"; fi
-  case "$tl_queue " in *" $tl_1 "*) ;; *) tl_queue="$tl_queue $tl_1" ;; esac
-  if [ -n "$tl_idle" ] && [ -z "$tl_current" ]; then tl_begin_next; fi
+  case $tl_idle$tl_current$tl_queue in
+    1) tl_begin "$tl_1" || tl_begin_next ;;
+    *)
+      case "$tl_queue " in *" $tl_1 "*) ;; *) tl_queue="$tl_queue $tl_1" ;; esac
+      if [ -n "$tl_idle" ] && [ -z "$tl_current" ]; then tl_begin_next; fi
+      ;;
+  esac
 }
 
 # n HANDLE: execute it beside the session, in a copy of its last state; one that is just being saved is awaited.
@@ -192,17 +196,22 @@ tl_begin() {
     return 1
   fi
   tl_claimed_by_me "$1" || return 1
-  tl_current=$1 tl_idle=''
-  if [ -n "$TL_FAST" ]; then tl_hurry=0.01 tl_glances=0; fi
+  tl_current=$1 tl_idle='' tl_hurry=${TL_FAST:+0.01} tl_glances=0
   case $tl_c_flags$tl_limit in *[ev1-9]*) tl_begin_special "$1" ;; esac
-  tl_say "$tl_d/c.$tl_gen" "$1 $tl_pipe $tl_c_flags $tl_id"
+  # A short command comes with its word, which saves the shell a look at the record; that may count characters and not bytes.
+  tl_words="$1 $tl_pipe $tl_c_flags $tl_id"
+  case $tl_command in
+    *[!\ -~]*) ;;
+    *) if [ "$((${#tl_words} + ${#tl_command}))" -lt 251 ]; then tl_words="$1 $tl_pipe ${tl_c_flags}k $tl_id =$tl_command ."; fi ;;
+  esac
+  tl_say "$tl_d/c.$tl_gen" "$tl_words"
 }
 
 # tl_claimed_by_me HANDLE: whether the first begin line is the one that was just written. Mostly that is the third line.
 tl_claimed_by_me() {
   {
     IFS=' ' read -r tl_id tl_rest tl_rest tl_c_flags tl_limit tl_rest tl_lane tl_rest
-    IFS='' read -r tl_rest
+    IFS='' read -r tl_command
     IFS=' ' read -r tl_kind tl_rest tl_rest tl_rest tl_rest tl_b_rest
   } <"$TL_ROOT/x/$1"
   tl_read_last=$1
@@ -237,16 +246,23 @@ tl_on_d() {
   fi
 }
 
-# tl_on_done OUTCOME: the command is over; its last bytes may still be in the pipe, and a background job may hold the pipe.
+# tl_on_done OUTCOME: the command is over; its last bytes may still be in the pipe, and a background job may hold the pipe. The shell
+# saves its state when it is told to: not before the outcome is told, unless that takes its time.
 tl_on_done() {
-  if [ -z "$tl_current" ] || [ -n "$tl_ended" ]; then return 0; fi
+  if [ -z "$tl_current" ] || [ -n "$tl_ended" ]; then
+    tl_say "$tl_d/c.$tl_gen" s
+    return 0
+  fi
   tl_ended=$1 tl_saving=1 tl_held=''
   case $tl_moved in ?*) tl_read_cwd "$tl_d/cwd" && tl_s_cwd=$tl_cwd ;; esac
   if [ -n "$tl_pump_pid" ]; then
+    tl_say "$tl_d/c.$tl_gen" s
     tl_await_pump
   elif tl_append "$TL_ROOT/x/$tl_current" 't - - - - - .' && tl_drain "$tl_my_spool"; then
-    tl_conclude
+    tl_conclude taken
+    tl_say "$tl_d/c.$tl_gen" s
   else
+    tl_say "$tl_d/c.$tl_gen" s
     tl_pump_it
     if [ -n "$tl_held" ]; then tl_hold; else tl_await_pump; fi
   fi
@@ -308,23 +324,27 @@ tl_hold() {
   tl_pipe=''
 }
 
-# The outcome and all of the output are there: publish, and prepare the next.
+# tl_conclude [TAKEN]: the outcome and all of the output are there (TAKEN: in tl_output): publish, and prepare the next.
 tl_conclude() {
   tl_now
-  tl_clock=$tl_v
-  case $tl_full in ?*) tl_flags=f$tl_flags ;; esac
-  case $tl_unsure in ?*) tl_flags=m$tl_flags ;; esac
+  tl_clock=$tl_v tl_took=$((tl_v - tl_began)) tl_words='' tl_v=$tl_s_cwd
+  case $tl_full$tl_unsure in ?*) tl_flags=${tl_unsure:+m}${tl_full:+f}$tl_flags ;; esac
   if [ -e "$tl_d/visits" ]; then case $tl_c_flags in *v*) ;; *) tl_flags=v$tl_flags ;; esac fi
-  tl_v=$tl_s_cwd
   case $tl_v in *\\* | *"$tl_nl"*) tl_encode "$tl_v" ;; esac
-  tl_took=$((tl_clock - tl_began))
-  # The lane that asked is told all of it, which saves it a look at the record, if that fits in a line.
-  tl_s_line="s $tl_ended $tl_took ${tl_flags:--} $tl_v ." tl_words=''
-  case $tl_output in ?*) tl_encode_word "$tl_output" ;; *) tl_v=- ;; esac
-  case $tl_c_flags in *e*) ;; *) tl_words="o $tl_current ${tl_my_spool##*/} $tl_v ${tl_s_line#* }" ;; esac
-  if [ "${#tl_words}" -gt 255 ]; then tl_words=''; fi
-  case $tl_output in ?*) tl_s_line="o $tl_v - - - - .$tl_nl$tl_s_line" ;; esac
-  tl_publish "$tl_current" "$tl_ended" "$tl_took" "$tl_flags" "$tl_s_line" "$tl_words"
+  tl_facts="$tl_ended $tl_took ${tl_flags:--}"
+  tl_s_line="s $tl_facts $tl_v ."
+  if [ -n "${1-}" ]; then
+    # The lane that asked is told all of it, as the frames that it sends, if that fits in a line.
+    tl_words="x $tl_current $((${#tl_facts} + ${#tl_s_cwd} + 1))\\n$tl_facts\\n$tl_v ."
+    case $tl_output in
+      ?*)
+        tl_encode_word "$tl_output"
+        tl_s_line="o $tl_v - - - - .$tl_nl$tl_s_line" tl_words="o $tl_current ${#tl_output}\\n$tl_v$tl_words"
+        ;;
+    esac
+    if [ "${#tl_words}" -gt 253 ]; then tl_words=''; fi
+  fi
+  tl_publish "$tl_current" "$tl_ended" "$tl_took" "$tl_flags" "$tl_s_line" "${tl_words:+f $tl_words}"
   case $tl_c_flags$tl_limit in *[iop1-9]*) tl_conclude_special ;; esac
   if [ "$tl_once" != - ]; then
     tl_linger
