@@ -22,17 +22,49 @@ pub(super) fn bash(binary: &Path, effort: Effort) -> Outcome<Vec<Figure>> {
     let bed = Bed::new(binary)?;
     let mut server = bed.warm()?;
     let plain = PlainSsh::start(&bed.lab)?;
-    let sample = bed.sample(&mut server, effort.calls(500, 50), || ("Bash", bed::bash("echo hi; echo e >&2")))?;
+    let sample = small_commands(&bed, &mut server, effort)?;
     let ssh = plain.times(":", effort.calls(50, 5))?;
     let echo = plain.echo(effort.calls(500, 50))?;
-    let floor = format!("{} / {}", milliseconds(median(&echo)), milliseconds(percentile(&echo, 0.95)));
     let (middle, late, beside) = (median(&sample.times), percentile(&sample.times, 0.95), median(&ssh));
-    Ok(vec![
+    let mut figures = vec![
         Figure::new("Bash at 0 RTT, median", milliseconds(middle), "<= 1.5 ms", middle <= 1.5),
         Figure::new("Bash at 0 RTT, p95", milliseconds(late), "<= 3 ms", late <= 3.0),
         Figure::new("`ssh -S socket host :` at 0 RTT, median", milliseconds(beside), "far above Bash", beside >= 2.0 * middle),
-        Figure::beside("floor: 150 bytes through `ssh -S socket host cat` and back, median / p95", floor),
-    ])
+        Figure::beside("floor: 150 bytes through `ssh -S socket host cat` and back, median / p95", both(&echo)),
+        Figure::beside("a new file of 200 bytes on the host's disk, median / p95", both(&new_files(&bed.lab.host_home(), effort)?)),
+    ];
+    if let Some(times) = bash_in_memory(binary, effort)? {
+        figures.push(Figure::beside("Bash at 0 RTT, the host's records in memory, median / p95", both(&times)));
+    }
+    Ok(figures)
+}
+
+fn small_commands(bed: &Bed, server: &mut Server, effort: Effort) -> Outcome<Sample> {
+    bed.sample(server, effort.calls(500, 50), || ("Bash", bed::bash("echo hi; echo e >&2")))
+}
+
+/// The same where the host keeps its records in memory: what is left is no disk's. Nothing where this machine has no such place.
+fn bash_in_memory(binary: &Path, effort: Effort) -> Outcome<Option<Vec<f64>>> {
+    let Ok(memory) = tempfile::Builder::new().prefix("tl-").tempdir_in("/dev/shm") else { return Ok(None) };
+    let bed = Bed::new(binary)?;
+    std::os::unix::fs::symlink(memory.path(), bed.lab.host_home().join(".local"))?;
+    let mut server = bed.warm()?;
+    Ok(Some(small_commands(&bed, &mut server, effort)?.times))
+}
+
+/// Milliseconds that it takes to make a file such as an execution's record in this directory.
+fn new_files(dir: &Path, effort: Effort) -> Outcome<Vec<f64>> {
+    let mut times = Vec::new();
+    for n in 0..effort.calls(200, 20) {
+        let start = Instant::now();
+        std::fs::write(dir.join(format!("record-{n}")), [b'x'; 200])?;
+        times.push(ms(start.elapsed()));
+    }
+    Ok(times)
+}
+
+fn both(times: &[f64]) -> String {
+    format!("{} / {}", milliseconds(median(times)), milliseconds(percentile(times, 0.95)))
 }
 
 /// Twenty files in one call.
