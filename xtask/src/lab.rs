@@ -8,6 +8,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Once;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::signal::unix::{SignalKind, signal};
 use towline_testkit::{LabOptions, SshdOptions, process};
@@ -62,6 +63,13 @@ impl Lab {
     }
 }
 
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+/// Whether a person has asked for the end: what starts things again and again stops then.
+pub(crate) fn interrupted() -> bool {
+    INTERRUPTED.load(Ordering::SeqCst)
+}
+
 /// From now on an interrupt ends what we started instead of us: our own work then fails in its usual way and clears up.
 fn end_children_on_interrupt() -> Outcome<()> {
     static ONCE: Once = Once::new();
@@ -82,6 +90,7 @@ fn watch_for_interrupts() -> Outcome<()> {
                 _ = interrupt.recv() => {}
                 _ = terminate.recv() => {}
             }
+            INTERRUPTED.store(true, Ordering::SeqCst);
             for process in process::descendants(std::process::id()) {
                 process::kill(process.pid);
             }

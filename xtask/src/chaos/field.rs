@@ -15,7 +15,7 @@ use towline_testkit::{SshdOptions, process};
 use super::client::Towline;
 use super::plan::Work;
 use super::words::Said;
-use crate::lab::Lab;
+use crate::lab::{self, Lab};
 use crate::run::{self, Outcome, Trouble};
 
 /// The shell of the sessions.
@@ -155,9 +155,9 @@ impl Field {
         self.begun.elapsed()
     }
 
-    /// Whether the run's end has come.
+    /// Whether the run's end has come, or a person asked for it.
     pub(super) fn is_over(&self) -> bool {
-        self.over.load(Ordering::SeqCst)
+        self.over.load(Ordering::SeqCst) || lab::interrupted()
     }
 
     /// Notes something that must never be.

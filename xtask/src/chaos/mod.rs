@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 
 use crate::binary::{self, Profile};
+use crate::lab;
 use crate::run::{Outcome, Trouble};
 use crate::setup::{self, Stage};
 use field::{Field, Shell, lock};
@@ -82,6 +83,9 @@ pub(crate) fn run(options: &Options) -> Outcome<String> {
             field.over.store(true, Ordering::SeqCst);
         }
     });
+    if lab::interrupted() {
+        return Err(Trouble("interrupted: nothing was judged".to_owned()));
+    }
     println!("all is well again after {:.0} s: collecting", begun.elapsed().as_secs_f64());
     let left: Vec<Vec<String>> = std::thread::scope(|scope| {
         let hands: Vec<_> = fields
@@ -131,7 +135,7 @@ fn go_wrong(field: &Field, seed: u64, options: &Options) {
 /// Waits for the run's end, and says now and then how far it is.
 fn wait(fields: &[Field], begun: Instant, time: Duration) {
     let mut told = Instant::now();
-    while begun.elapsed() < time {
+    while begun.elapsed() < time && !lab::interrupted() {
         std::thread::sleep(Duration::from_millis(100));
         if told.elapsed() > Duration::from_secs(30) {
             told = Instant::now();

@@ -14,6 +14,8 @@ use crate::lab::HOST;
 
 /// How long after its deadline an answer may come at the most, on a machine that is busy.
 const GRACE: Duration = Duration::from_secs(40);
+/// How long the beginning of a background command may be waited for: the host may have to be reached first.
+const BEGINNING: Duration = Duration::from_secs(80);
 /// Bytes of one slice: what one answer shows.
 const SLICE: usize = 30_000;
 
@@ -39,12 +41,13 @@ pub(super) fn go_on(field: &Field, towline: usize, worker: usize, mut dice: Dice
 /// Makes one call; returns the id if the command goes on, or what became of it is not known.
 fn call(field: &Field, towline: usize, work: Work) -> Option<String> {
     let asked = field.now();
-    let (token, timeout, cancel) = (work.token.clone(), work.timeout, work.cancel);
+    let (token, timeout, cancel, place) = (work.token.clone(), work.timeout, work.cancel, work.place);
     let arguments = arguments(&work);
     let story = Story { work, towline, said: Vec::new(), asked, id: None, wrong: Vec::new(), settled: false, may_miss: false };
     lock(&field.stories).insert(token.clone(), story);
     let call = field.towlines[towline].call("Bash", &arguments);
-    let mut reply = call.reply(cancel.unwrap_or(timeout + GRACE));
+    let deadline = if place == Place::Background { BEGINNING } else { timeout };
+    let mut reply = call.reply(cancel.unwrap_or(deadline + GRACE));
     if cancel.is_some() && matches!(reply, Reply::Nothing) {
         call.cancel();
         // A cancelled call has no answer, unless that was on its way.
@@ -61,7 +64,7 @@ fn call(field: &Field, towline: usize, work: Work) -> Option<String> {
             return None;
         }
         Reply::Nothing => {
-            field.violation(format!("{token}: no answer within its {timeout:?} and {GRACE:?} more"));
+            field.violation(format!("{token}: no answer within its {deadline:?} and {GRACE:?} more"));
             return None;
         }
     };
