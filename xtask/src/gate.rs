@@ -6,7 +6,7 @@
 use crate::run::{self, Outcome, Trouble};
 use crate::setup::{self, Ready, Stage};
 use crate::steps::{Steps, Verdict};
-use crate::{demo, docs, long, readme, shellcheck, tidy};
+use crate::{chaos, demo, docs, long, readme, shellcheck, tidy};
 
 /// How much is checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,7 +53,7 @@ fn wanted(name: &str, only: &[String]) -> bool {
 type Job = fn(&Ready) -> Verdict;
 
 /// The steps in the order in which they fail soonest.
-fn jobs() -> [(&'static str, Job); 11] {
+fn jobs() -> [(&'static str, Job); 12] {
     [
         ("format", |_| format().into()),
         ("tidy", |_| tidy::report().map(|()| String::new()).into()),
@@ -66,6 +66,7 @@ fn jobs() -> [(&'static str, Job); 11] {
         ("MCP client", |ready| mcp_client(ready).into()),
         ("demo", |ready| demo::with(ready).map(|()| String::new()).into()),
         ("README", |_| readme::run().into()),
+        ("chaos", |_| chaos::run(&chaos::Options::short()).into()),
     ]
 }
 

@@ -50,6 +50,11 @@ pub(crate) struct Options {
 }
 
 impl Options {
+    /// What each change has to stand: a few minutes, and the same plan each time. The shells are bash, dash and busybox ash.
+    pub(crate) fn short() -> Self {
+        Self { seed: Some(1), minutes: 3.0, faults: None, hosts: 3, side_by_side: 2, keep: None }
+    }
+
     /// What runs where there is time: another plan each time.
     pub(crate) fn long() -> Self {
         Self { seed: None, minutes: 30.0, faults: None, hosts: 6, side_by_side: 2, keep: None }
