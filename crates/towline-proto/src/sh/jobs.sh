@@ -7,45 +7,37 @@ tl_jobs() {
   tl_clock=$tl_v
   # Most of a long list is over: a shell, which reads byte by byte, sees only what is not. Nothing is put into a file, for which there may
   # be no room.
-  tl_known=$(tl_job_lines "$1" "$tl_clock" | awk -F '|' '$3 == "?"' | while IFS='|' read -r tl_h tl_rest; do
+  tl_known=$(tl_job_lines "$1" 0 '?' | while IFS='|' read -r tl_h tl_rest; do
     tl_state_of "$tl_h"
     tl_age=''
     if [ -n "$tl_began" ] && [ "$tl_boot" = "$TL_BOOT" ]; then tl_age=$((tl_clock - tl_began)); fi
     printf '%s|%s|%s;' "$tl_h" "$tl_state" "$tl_age"
   done)
-  tl_job_lines "$1" "$tl_clock" | awk -F '|' -v known="$tl_known" '
-    BEGIN {
-      n = split(known, one, ";")
-      for (i = 1; i < n; i++) { split(one[i], part, "|"); state[part[1]] = part[2]; age[part[1]] = part[3] }
-    }
-    $3 != "?" { print; next }
-    ($1 in state) && state[$1] != "away" {
-      line = $0
-      for (i = 0; i < 4; i++) sub(/^[^|]*\|/, "", line)
-      print $1 "|" $2 "|" state[$1] "|" age[$1] "|" line
-    }'
+  tl_job_lines "$1" "$tl_clock" "$tl_known"
 }
 
-# tl_job_lines WHICH CLOCK: the index as such lines, in the order of their beginning; the state of one whose end is not in there is ?, and
-# those alone are told if WHICH is ?.
+# tl_job_lines WHICH CLOCK KNOWN: the index as such lines, in the order of their beginning. KNOWN is what is known of those whose end is not
+# in there, as handle|state|age; each; or ?: then those alone are told.
 tl_job_lines() {
-  awk -v all="$1" -v now="$2" -v boot="$TL_BOOT" '
-    $1 == "+" && !($2 in text) {
-      line = $0
-      for (i = 0; i < 3; i++) sub(/^[^ ]* ?/, "", line)
-      text[$2] = line; of[$2] = $3; order[n++] = $2
+  awk -v all="$1" -v now="$2" -v known="$3" -v boot="$TL_BOOT" '
+    BEGIN {
+      m = split(known, one, ";")
+      for (i = 1; i < m; i++) { split(one[i], part, "|"); found[part[1]] = part[2]; age[part[1]] = part[3] }
     }
-    $1 == "-" { state[$2] = $5 " " $6 " " $7 " " $8; if ($3 == boot) at[$2] = $4 - $7 }
-    $1 == "r" { read[$2] = 1 }
-    $1 == "e" { gone[$2] = 1 }
+    $1 == "-" { state[$2] = $5 " " $6 " " $7 " " $8; if ($3 == boot) age[$2] = now - $4 + $7; next }
+    $1 == "r" { read[$2] = 1; next }
+    $1 == "e" { gone[$2] = 1; next }
+    $1 == "+" && !($2 in text) { text[$2] = $0; of[$2] = $3; order[n++] = $2 }
     END {
       for (i = 0; i < n; i++) {
         h = order[i]
         # What was answered is over, also where its end is only about to be written here.
-        if (h in gone || (all != "all" && h in read) || (all == "?" && h in state)) continue
-        line = text[h]
-        gsub(/\\\\/, "\001", line); sub(/\\n.*/, "", line); gsub(/\001/, "\\", line)
-        print h "|" of[h] "|" (h in state ? state[h] : "?") "|" (h in at ? now - at[h] : "") "|" line
+        if (h in gone || (all != "all" && h in read) || (known == "?" && h in state)) continue
+        if (!(h in state) && known != "?" && (!(h in found) || found[h] == "away")) continue
+        s = h in state ? state[h] : known == "?" ? "?" : found[h]
+        line = substr(text[h], length(h) + length(of[h]) + 5)
+        if (index(line, "\\")) { gsub(/\\\\/, "\001", line); sub(/\\n.*/, "", line); gsub(/\001/, "\\", line) }
+        print h "|" of[h] "|" s "|" age[h] "|" line
       }
     }' "$TL_ROOT/index"
 }

@@ -178,7 +178,7 @@ tl_revive() {
 tl_look_after() {
   tl_beside
   exec </dev/null
-  tl_job_lines '?' 0 | while IFS='|' read -r tl_h tl_rest; do
+  tl_job_lines open 0 '?' | while IFS='|' read -r tl_h tl_rest; do
     if tl_read_record "$tl_h" && tl_is_awaited "$tl_h"; then
       case $tl_state in
         queued) tl_start "$tl_h" "$tl_session" "$tl_mode" & ;;

@@ -39,7 +39,7 @@ tl_sweep_lanes() {
 }
 
 # tl_find_running: sets tl_running to the names of sessions in which something runs, each between blanks.
-tl_find_running() { tl_running=" $(tl_job_lines '?' 0 | cut -d '|' -f 2 | tr '\n' ' ')"; }
+tl_find_running() { tl_running=" $(tl_job_lines open 0 '?' | cut -d '|' -f 2 | tr '\n' ' ')"; }
 
 # tl_sweep_sessions DAYS: sessions in which nothing runs and whose state is that old.
 tl_sweep_sessions() {
