@@ -38,5 +38,5 @@ pub async fn calls_window(
 /// Becomes a command that a person gave or asked for; returns only if it cannot.
 #[must_use]
 pub fn become_command(command: &str) -> Failure {
-    Failure::new(Code::Local, format!("{command}: {}", towline_transport::become_command(command)))
+    Failure::new(Code::Local, format!("{}:\n    {command}", towline_transport::become_command(command)))
 }

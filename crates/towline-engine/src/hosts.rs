@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -47,6 +47,8 @@ pub(crate) struct Hosts {
     events: Events,
     access: Access,
     book: HostBook,
+    /// The user's ssh_config, or the file that ssh is told to read in its place; with its name for people.
+    ssh_config: Option<(String, PathBuf)>,
 }
 
 struct Known {
@@ -59,6 +61,7 @@ impl Hosts {
         let begin_in = settings.cwd.clone();
         let access = settings.access.clone();
         let book = settings.book.clone();
+        let ssh_config = config_file(&settings.ssh_options, env::read(Variable::Home).as_deref().map(Path::new));
         let transport = match settings.reach {
             Way::Ssh => {
                 let mut ssh = SshSettings::new(settings.ssh, settings.state_dir).with_environment();
@@ -68,7 +71,7 @@ impl Hosts {
             }
             Way::Local { home, env } => Transport::Local(LocalTransport::new(home, env)),
         };
-        Self { transport, timing, known: Mutex::default(), begin_in, events, access, book }
+        Self { transport, timing, known: Mutex::default(), begin_in, events, access, book, ssh_config }
     }
 
     /// The host of this name.
@@ -250,13 +253,13 @@ impl Hosts {
             let names: Vec<&str> = self.book.names().iter().map(HostAlias::as_str).collect();
             let _ = writeln!(text, "In the settings: {}", names.join(", "));
         }
-        let aliases = configured_aliases();
-        if aliases.is_empty() {
-            text.push_str("~/.ssh/config names no hosts; user@name[:port] works all the same.");
-        } else {
-            let _ = write!(text, "In ssh_config: {}", aliases.join(", "));
+        if let Some((shown, file)) = &self.ssh_config {
+            match aliases_in(&std::fs::read_to_string(file).unwrap_or_default()) {
+                none if none.is_empty() => drop(writeln!(text, "{shown} names no hosts; user@name[:port] works all the same.")),
+                aliases => drop(writeln!(text, "In ssh_config: {}", aliases.join(", "))),
+            }
         }
-        text.push_str("\nFor the person: towline watch [HOST] [--full|--tmux] shows the calls live.");
+        text.push_str("For the person: towline watch [HOST] [--full|--tmux] shows the calls live.");
         Answer { body: Body::Text(text), notes: Vec::new() }
     }
 
@@ -380,14 +383,16 @@ fn destination(plan: &HostPlan, asked: ConnectOptions) -> Result<Destination, Fa
     Destination::new(plan.ssh.clone(), options)
 }
 
-/// The names without patterns in the user's `~/.ssh/config`; what is included from elsewhere is not followed.
-fn configured_aliases() -> Vec<String> {
-    let Some(home) = env::read(Variable::Home) else { return Vec::new() };
-    let text = std::fs::read_to_string(Path::new(&home).join(".ssh/config")).unwrap_or_default();
-    aliases_in(&text)
+/// The file in which ssh looks for hosts, and its name for people; none where it is told to read none. As with ssh, the last word counts.
+fn config_file(ssh_options: &[String], home: Option<&Path>) -> Option<(String, PathBuf)> {
+    match ssh_options.iter().zip(ssh_options.iter().skip(1)).filter(|(option, _)| *option == "-F").next_back() {
+        Some((_, none)) if none == "none" => None,
+        Some((_, file)) => Some((file.clone(), PathBuf::from(file))),
+        None => home.map(|home| ("~/.ssh/config".to_owned(), home.join(".ssh/config"))),
+    }
 }
 
-/// The names without patterns after `Host` in a configuration text.
+/// The names without patterns after `Host` in a configuration text; what is included from elsewhere is not followed.
 fn aliases_in(text: &str) -> Vec<String> {
     let mut names = Vec::new();
     for line in text.lines() {
@@ -419,6 +424,23 @@ mod tests {
             ("prod+x", Code::Resolve, "plain"),
         ] {
             assert!(hint(name, code).contains(expected), "{name}: {}", hint(name, code));
+        }
+    }
+
+    #[test]
+    fn hosts_are_looked_for_where_ssh_does() {
+        for (options, home, expected) in [
+            (&[][..], Some("/h"), Some(("~/.ssh/config", "/h/.ssh/config"))),
+            (&[], None, None),
+            (&["-F", "/f"], Some("/h"), Some(("/f", "/f"))),
+            (&["-F", "/f"], None, Some(("/f", "/f"))),
+            (&["-F", "none"], Some("/h"), None),
+            (&["-v", "-F", "/f", "-F", "/g"], Some("/h"), Some(("/g", "/g"))),
+        ] {
+            let options: Vec<String> = options.iter().map(|word| (*word).to_owned()).collect();
+            let found = config_file(&options, home.map(Path::new));
+            let expected = expected.map(|(shown, file): (&str, &str)| (shown.to_owned(), PathBuf::from(file)));
+            assert_eq!(found, expected, "{options:?}");
         }
     }
 

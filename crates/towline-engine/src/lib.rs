@@ -289,7 +289,7 @@ impl Inner {
                 Action::Connect(connect) => {
                     let mut answer = host::connect(host, session, &connect, context).await?;
                     if let (Body::Text(text), Some(command)) = (&mut answer.body, self.terminals.attach_command(alias).await) {
-                        text.extend(["\na person watches its terminals with: ", &command]);
+                        text.extend(["\na person watches its terminals with:\n    ", &command]);
                     }
                     Ok(answer)
                 }

@@ -6,6 +6,8 @@ use towline_base::{Code, Failure, visible};
 
 /// Columns of a message on stderr.
 pub(crate) const COLUMNS: usize = 80;
+/// What a line begins with that a person copies: it stays one line, however long it is.
+const TO_COPY: &str = "    ";
 
 /// Where output goes.
 #[derive(Clone, Debug)]
@@ -144,6 +146,9 @@ pub(crate) fn log(bytes: &[u8]) -> io::Result<()> {
 /// Folds each line by itself, and keeps what it is set in by.
 fn folded(text: &str) -> String {
     let one = |line: &str| {
+        if line.starts_with(TO_COPY) {
+            return format!("{line}\n");
+        }
         let rest = line.trim_start_matches(' ');
         let (lead, _) = line.split_at(line.len() - rest.len());
         format!("{lead}{}", fold(rest, COLUMNS.saturating_sub(lead.len())))
@@ -151,10 +156,14 @@ fn folded(text: &str) -> String {
     text.trim_end_matches('\n').split('\n').map(one).collect()
 }
 
-/// Folds lines at blanks; lines after the first are set in.
+/// Folds lines at blanks, but for those that are to be copied; lines after the first are set in.
 pub(crate) fn fold(text: &str, columns: usize) -> String {
     let mut out = String::new();
     for (number, line) in text.split('\n').enumerate() {
+        if line.starts_with(TO_COPY) {
+            out.extend([line, "\n"]);
+            continue;
+        }
         let mut width = 0;
         let indent = if number == 0 { "" } else { "  " };
         out.push_str(indent);
@@ -203,5 +212,15 @@ mod tests {
         let shown = folded(&columns);
         assert!(shown.starts_with("key    value\n  ask  word") && shown.ends_with("\n\nend\n"), "{shown}");
         assert!(shown.lines().count() == 5 && shown.lines().all(|line| line.chars().count() <= 80), "{shown}");
+    }
+
+    #[test]
+    fn a_command_to_copy_stays_one_line() {
+        let command = format!("    tmux -S /{}/t attach -t '=towline/prod:'", "d".repeat(80));
+        let text = format!("{}with:\n{command}\nend", "word ".repeat(20));
+        for shown in [fold(&text, COLUMNS), folded(&text)] {
+            let (alone, others): (Vec<&str>, Vec<&str>) = shown.lines().partition(|line| *line == command);
+            assert!(alone.len() == 1 && others.len() == 3 && others.iter().all(|line| line.len() <= COLUMNS), "{shown}");
+        }
     }
 }

@@ -207,7 +207,7 @@ impl Terminals {
         seen.dedup();
         for host in seen {
             if let Some(command) = self.tmux.attach_command(host, None).await {
-                let _ = writeln!(text, "a person watches {host} with: {command}");
+                let _ = writeln!(text, "a person watches {host} with:\n    {command}");
             }
         }
         text

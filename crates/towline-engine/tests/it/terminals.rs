@@ -109,7 +109,10 @@ async fn changes_are_told_once_and_go_on_after_a_restart() {
     let hosts =
         other.perform(towline_engine::Call { host: None, session: None, action: Action::Hosts }, context()).await.expect("it lists");
     let Body::Text(listed) = hosts.body else { panic!("not a text") };
-    assert!(listed.contains("terminal t on lab: 100x24, open\n") && listed.contains("a person watches lab with: tmux -S "), "{listed}");
+    assert!(
+        listed.contains("terminal t on lab: 100x24, open\n") && listed.contains("a person watches lab with:\n    tmux -S "),
+        "{listed}"
+    );
     let call = |action| async { view(other.perform(Rig::call(action), context()).await.expect("it answers")) };
     assert_eq!(text(&call(reading("t", Mode::Changes, TerminalWait::Nothing)).await), "");
     let changed = call(sending("t", "echo x", &[], true, pattern("^x$"))).await;

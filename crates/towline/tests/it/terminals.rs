@@ -85,7 +85,7 @@ fn a_terminal_is_there_after_towline_was_killed() {
 
     let mut server = Server::start(&lab);
     let hosts = server.call("Hosts", &json!({}));
-    assert!(hosts.contains("terminal t on lab: 100x24, open\n") && hosts.contains("a person watches lab with: tmux -S "), "{hosts}");
+    assert!(hosts.contains("terminal t on lab: 100x24, open\n") && hosts.contains("a person watches lab with:\n    tmux -S "), "{hosts}");
     let missed = server.call("TerminalRead", &json!({"host": "lab", "name": "t", "mode": "changes", "pattern": "1-unread\n"}));
     assert!(missed.contains("1-unread") && !missed.contains("\none\n"), "{missed}");
     let said =
@@ -99,4 +99,47 @@ fn a_terminal_is_there_after_towline_was_killed() {
     let shown = towline(&lab, &["transcript", "show", "lab/t.cast"]).output().unwrap();
     let shown = String::from_utf8(shown.stdout).unwrap();
     assert!(shown.contains("one") && shown.contains("still-there"), "{shown}");
+}
+
+/// What a command shows on a terminal of 80 columns; a line that the terminal itself wraps is one.
+fn on_a_terminal(lab: &Lab, words: &[&str], until: &str) -> String {
+    let dir = tempfile::Builder::new().prefix("tl-").tempdir().unwrap();
+    let tmux = |words: &[&str]| {
+        let mut tmux = lab.command("tmux");
+        tmux.env_remove("TMUX").arg("-S").arg(dir.path().join("socket")).args(["-u", "-f", "/dev/null"]).args(words).output().unwrap()
+    };
+    let ssh_config = lab.ssh_config();
+    let own = ["new-session", "-d", "-x", "80", "-y", "40", env!("CARGO_BIN_EXE_towline"), "--ssh-config", ssh_config.to_str().unwrap()];
+    // A program that ended leaves its screen to be read.
+    let started = tmux(&[&["set-option", "-g", "remain-on-exit", "on", ";"], &own[..], words].concat());
+    assert!(started.status.success(), "{}", String::from_utf8_lossy(&started.stderr));
+    let mut shown = String::new();
+    towline_testkit::eventually(std::time::Duration::from_secs(60), || {
+        shown = String::from_utf8_lossy(&tmux(&["capture-pane", "-p", "-J"]).stdout).into_owned();
+        shown.contains(until)
+    });
+    tmux(&["kill-server"]);
+    shown
+}
+
+#[test]
+fn a_command_that_a_person_copies_stands_on_one_line_of_its_own() {
+    let lab = Lab::start();
+    let mut server = Server::start(&lab);
+    server.call("TerminalOpen", &json!({"host": "lab", "name": "t", "command": "exec cat"}));
+    let piped = String::from_utf8(towline(&lab, &["hosts"]).output().unwrap().stdout).unwrap();
+    let command = piped.lines().find(|line| line.starts_with("    tmux -S ")).unwrap_or_else(|| panic!("{piped}")).to_owned();
+    assert!(command.ends_with(" attach -t '=towline/lab:'"), "{command}");
+    // As wide as a person's terminal and wider: ssh's file of this lab names these hosts, and no other does.
+    let named = "In ssh_config: lab, direct";
+    assert!(piped.contains(named), "{piped}");
+    let connected = server.call("Connect", &json!({"host": "lab"}));
+    for (what, text) in [
+        ("hosts", on_a_terminal(&lab, &["hosts"], named)),
+        ("check", on_a_terminal(&lab, &["check", "lab"], "WORKS")),
+        ("Connect", connected),
+    ] {
+        assert_eq!(text.lines().filter(|line| line.trim_end() == command).count(), 1, "{what}: {text}");
+    }
+    server.call("TerminalClose", &json!({"host": "lab", "name": "t"}));
 }
