@@ -54,7 +54,7 @@ pub use towline_transport::{Access, AgentForwarding, HostAccess, LiteralPassword
 
 pub use context::{Ask, Asker, Context, Progress, Reader, Reply, Settings, Way, told_at_once};
 
-use crate::action::{Asks, Connect};
+use crate::action::{Asks, Connect, Stream};
 use crate::answer::State;
 use crate::audit::Journal;
 use crate::events::{Event, Events, Kind, Witness};
@@ -127,10 +127,14 @@ impl Engine {
         let begun = tokio::time::Instant::now();
         let reader = context.reader;
         let host = call.host.clone();
+        let stream = if let Action::JobOutput(job) = &call.action { job.stream } else { Stream::Stdout };
         let done = self.0.through_the_door(call, &session, &context, &witness).await;
         let done = done.map_err(|failure| hosts::of_an_earlier_towline(host.as_ref(), failure));
         let done = clean::done(&self.0.redactor, reader, done);
         witness.end(&summary::of_answer(done.as_ref()), begun.elapsed(), done.as_ref());
+        if let (Ok(answer), Some(host)) = (&done, &host) {
+            live::heard(&self.0.events, host.as_str(), stream, answer).await;
+        }
         done
     }
 

@@ -1,7 +1,8 @@
 //! A running command's output, told to the event stream while somebody watches.
 //!
 //! Holds to: nothing is asked of a host unless a view is open; it is asked over the same lane, beside the call, and the command is
-//! never slowed; what comes faster than a person reads is left out and counted. Leaves out: what is told at a command's end.
+//! never slowed; what comes faster than a person reads is left out and counted; the end of a command that was left behind is told once,
+//! also where nobody watches and a call hears of it. Leaves out: what is told at the end of a command that its call waited for.
 
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,8 +14,9 @@ use towline_proto::Request;
 use towline_proto::outcome::{Slice, Standing, parse_slice};
 use towline_proto::request::Output;
 
-use crate::answer::{Execution, State};
-use crate::events::{Events, Rest, Witness};
+use crate::action::Stream;
+use crate::answer::{Answer, Body, Execution, State};
+use crate::events::{Events, Left, Rest, Witness};
 use crate::execution::{duration_of, state_of};
 use crate::line::{LineDriver, WeakLine};
 use crate::output::{body_of, strip_marks};
@@ -39,9 +41,6 @@ const BYTES_A_SECOND: u64 = 8 * 1024;
 /// How long a process that is about to end waits for the last look at a command that is over; a look is a round trip.
 const LAST_LOOK: Duration = Duration::from_secs(2);
 const LAST_LOOK_PAUSE: Duration = Duration::from_millis(10);
-/// Commands left behind that one process goes on looking at.
-const MOST_LEFT_BEHIND: u64 = 64;
-static LEFT_BEHIND: AtomicU64 = AtomicU64::new(0);
 
 /// How far the two streams of an execution were told.
 #[derive(Debug, Default)]
@@ -78,37 +77,83 @@ pub(crate) async fn attend(line: &LineDriver, handle: &Handle, separate: bool, w
 
 /// Goes on looking at a command that its call leaves behind, and tells its end. It does not keep the line.
 pub(crate) fn leave_behind(line: &LineDriver, handle: &Handle, witness: &Witness, told: Told) {
-    if witness.events().is_none() || LEFT_BEHIND.fetch_add(1, Ordering::Relaxed) >= MOST_LEFT_BEHIND {
-        LEFT_BEHIND.fetch_sub(u64::from(witness.events().is_some()), Ordering::Relaxed);
+    let Some(events) = witness.events().cloned() else { return };
+    if !events.left_behind().add(handle, witness.whose().clone()) {
         return;
     }
     let (line, handle, witness) = (line.downgrade(), handle.clone(), witness.clone());
     tokio::spawn(async move {
-        until_end(line, &handle, &witness, &told).await;
-        LEFT_BEHIND.fetch_sub(1, Ordering::Relaxed);
+        let end = until_end(line, &handle, &witness, &events, &told).await;
+        let left = events.left_behind().take(&witness.whose().host, &handle);
+        if let Some((text, state)) = left.and_then(|left| end.or(left.end)) {
+            witness.ended(&handle, &text, &state);
+        }
     });
+}
+
+/// A call has heard how a command ended that may have been left behind. Where somebody watches, its output is being looked at, and
+/// what ends that tells the end; else it is told now.
+pub(crate) async fn heard(events: &Events, host: &str, of: Stream, answer: &Answer) {
+    let over = |state: &State| matches!(state, State::Exited(_) | State::Killed(_) | State::Lost(_));
+    let (id, end) = match &answer.body {
+        // The other stream is not what its output is counted by.
+        Body::JobOutput(slice) if over(&slice.state) && of == Stream::Stdout => {
+            (&slice.id, (summary::of_end(&slice.state, slice.duration, slice.total), slice.state.clone()))
+        }
+        Body::Stopped(stopped) if over(&stopped.state) => (&stopped.id, (summary::of_state(&stopped.state), stopped.state.clone())),
+        Body::JobOutput(_)
+        | Body::Stopped(_)
+        | Body::Execution(_)
+        | Body::Jobs(_)
+        | Body::Files(_)
+        | Body::Written(_)
+        | Body::Stats(_)
+        | Body::Listing(_)
+        | Body::Found(_)
+        | Body::Terminal(_)
+        | Body::Text(_)
+        | Body::Kept(_)
+        | Body::Removed(_) => return,
+    };
+    if events.left_behind().heard(host, id, end) && !events.watched().await {
+        tell_heard(events);
+    }
 }
 
 /// Waits, within bounds, until those who watch were told the rest of what was left behind and is over.
 pub(crate) async fn last_look(events: &Events) {
     let end = Instant::now() + LAST_LOOK;
-    while LEFT_BEHIND.load(Ordering::Relaxed) > 0 && Instant::now() < end && events.watched().await {
+    while !events.left_behind().is_empty() && Instant::now() < end && events.watched().await {
         tokio::time::sleep(LAST_LOOK_PAUSE).await;
+    }
+    tell_heard(events);
+}
+
+/// Tells the ends that calls have heard of.
+fn tell_heard(events: &Events) {
+    for (id, Left { whose, end }) in events.left_behind().take_heard() {
+        if let Some((text, state)) = end {
+            Witness::new(events.clone(), (*whose).clone()).ended(&id, &text, &state);
+        }
     }
 }
 
-async fn until_end(line: WeakLine, handle: &Handle, witness: &Witness, told: &Told) {
+/// How it ended; `None` if its end was told by another, or its line is gone.
+async fn until_end(line: WeakLine, handle: &Handle, witness: &Witness, events: &Events, told: &Told) -> Option<(String, State)> {
     let mut pace = Pace::new(Instant::now());
+    let host = &witness.whose().host;
     loop {
-        wait_for_watcher(witness, || line.is_gone()).await;
-        let Some(line) = line.upgrade() else { return };
+        wait_for_watcher(witness, || line.is_gone() || !events.left_behind().holds(host, handle)).await;
+        if !events.left_behind().holds(host, handle) {
+            return None;
+        }
+        let line = line.upgrade()?;
         match step(&line, handle, false, witness, told, &mut pace).await {
             Step::On => {}
             Step::Failed => tokio::time::sleep(IDLE).await,
             Step::End(slice) => {
                 let state = state_of(&slice.report.standing);
-                witness.ended(handle, &summary::of_end(&state, duration_of(&slice.report), slice.total), &state);
-                return;
+                return Some((summary::of_end(&state, duration_of(&slice.report), slice.total), state));
             }
         }
     }

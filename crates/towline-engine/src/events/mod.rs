@@ -6,6 +6,7 @@
 
 mod diff;
 mod event;
+mod left;
 mod watchers;
 mod witness;
 mod writer;
@@ -19,6 +20,7 @@ use std::time::Duration;
 use towline_base::redact::Redactor;
 
 pub use event::{Event, FIELDS, Kind, SCHEMA};
+pub(crate) use left::{Left, LeftBehind};
 pub use watchers::{Watching, announce};
 pub(crate) use witness::{Rest, Witness};
 
@@ -80,6 +82,7 @@ struct Inner {
     queue: OnceLock<Option<SyncSender<Note>>>,
     left_out: Arc<AtomicU64>,
     calls: AtomicU64,
+    left_behind: LeftBehind,
 }
 
 impl Events {
@@ -92,12 +95,18 @@ impl Events {
             queue: OnceLock::new(),
             left_out: Arc::default(),
             calls: AtomicU64::new(1),
+            left_behind: LeftBehind::default(),
         }))
     }
 
     /// The next call's number in this process.
     pub(crate) fn next_call(&self) -> u64 {
         self.0.calls.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Commands whose end is still to be told.
+    pub(crate) fn left_behind(&self) -> &LeftBehind {
+        &self.0.left_behind
     }
 
     /// Whether somebody watches now.

@@ -48,6 +48,11 @@ impl Witness {
         self.events.as_ref()
     }
 
+    /// What all its events share.
+    pub(crate) fn whose(&self) -> &Arc<Event> {
+        &self.whose
+    }
+
     fn event(&self, kind: Kind) -> Event {
         let Event { at, .. } = Event::new(kind, "");
         Event { kind, at, ..(*self.whose).clone() }

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use towline_engine::action::{Bash, Connect, Edit, List, OnTimeout, Place, ReadWindow, Replacement, Stderr, Write};
+use towline_engine::action::{
+    Bash, Connect, Edit, JobOutput, List, OnTimeout, Place, ReadWindow, Replacement, Stderr, Stream, WaitFor, Write,
+};
 use towline_engine::answer::State;
 use towline_engine::events::{Event, Kind, announce, file};
-use towline_engine::{Action, Rules};
+use towline_engine::{Action, Body, Rules};
 use towline_testkit::eventually_async;
 
 use crate::rig::{Rig, bash, context, execution};
@@ -105,6 +107,35 @@ async fn a_command_left_behind_is_followed_to_its_end() {
         assert_eq!(events(&rig).into_iter().filter(of_it).map(|event| event.text).collect::<String>(), text);
     }
     drop(watching);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_end_of_a_command_left_behind_is_told_once_whether_somebody_watches_or_not() {
+    let rig = Rig::start();
+    for watched in [false, true] {
+        let watching = watched.then(|| announce(&rig.lab.state_dir()).expect("a mark"));
+        let background = Bash { place: Place::Background, stderr: Stderr::Separate, ..bash("echo out; echo error >&2; exit 3") };
+        let id = execution(&rig.bash(background).await).id.clone();
+        for stream in [Stream::Stderr, Stream::Stdout] {
+            let wait = (Some(SOON), WaitFor::End);
+            let asked =
+                JobOutput { id: id.clone(), stream, offset: Some(0), limit: None, tail: None, grep: None, wait: wait.0, wait_for: wait.1 };
+            let Body::JobOutput(slice) = rig.perform(Action::JobOutput(asked)).await.expect("it answers").body else {
+                panic!("not output")
+            };
+            assert_eq!(slice.state, State::Exited(3));
+        }
+        rig.engine.told().await;
+        let of_it = |event: &Event| event.kind == Kind::Ended && event.id.as_deref() == Some(id.as_str());
+        let ended = seen(&rig, of_it).await;
+        assert_eq!((ended.exit, ended.tool.as_str()), (Some(3), "Bash"), "{ended:?}");
+        assert!(ended.text.starts_with("exit 3 ") && ended.text.ends_with(" · 4 bytes"), "{ended:?}");
+        drop(watching);
+        // Whatever came after it is written, and it is no second one.
+        rig.run("true").await;
+        rig.engine.close().await;
+        assert_eq!(events(&rig).iter().filter(|event| of_it(event)).count(), 1, "watched: {watched}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -49,6 +49,19 @@ fn a_line_is_seen_while_the_command_runs() {
 }
 
 #[test]
+fn a_command_that_ran_while_nobody_watched_is_seen_to_have_ended() {
+    let lab = Lab::start();
+    assert_eq!(towline(&lab, &["run", "lab", "--", "exit 3"]).output().unwrap().status.code(), Some(3));
+    for words in [&["watch", "lab", "--no-follow"][..], &["transcript", "show", "lab/cli"]] {
+        let shown = output(&lab, words);
+        let lines: Vec<&str> = shown.lines().collect();
+        let at = |word: &str| lines.iter().position(|line| line.contains(word)).unwrap_or_else(|| panic!("no {word} in {shown}"));
+        assert!(at("→ running") < at("→ exit 3"), "{shown}");
+        assert_eq!(lines.iter().filter(|line| line.contains("exit 3 ·")).count(), 1, "{shown}");
+    }
+}
+
+#[test]
 fn what_was_done_is_there_as_json_and_as_a_transcript() {
     let lab = Lab::start();
     output(&lab, &["run", "lab", "--detach", "--", "echo hi"]);
