@@ -2,12 +2,14 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use tempfile::TempDir;
 use towline_base::{Code, limits};
 use towline_engine::action::{Clean, Mode, Size, TerminalWait};
 use towline_engine::answer::{Ended, TerminalsLeft, Why};
+use towline_engine::terminals::{Recorder, What};
 use towline_engine::{Action, Body, Engine, Settings};
 use towline_testkit::{LabOptions, SshdOptions, eventually, eventually_async};
 use towline_transport::tmux::{NewWindow, Tmux, TmuxSettings};
@@ -68,22 +70,35 @@ impl Holder {
 }
 
 /// A terminal is held, survives the link's end, ends with TerminalClose and leaves nothing; one whose shell ended leaves nothing either.
-/// Of a flood `kept` has scrolled off and is here.
-async fn a_host_holds_a_terminal(holder: &Holder, kept: &str) {
+/// `prints` prints the lines from `line-1` to `line-60`.
+async fn a_host_holds_a_terminal(holder: &mut Holder, prints: &str) {
+    let recorded: Arc<Mutex<Vec<u8>>> = Arc::default();
+    let into = Arc::clone(&recorded);
+    let recorder = Recorder::new(move |piece| match piece.what {
+        What::Output(bytes) if piece.name == "job-1" => into.lock().expect("nobody panics").extend_from_slice(bytes),
+        What::Output(_) | What::Screen(_) | What::Size => {}
+    });
+    holder.desk.rig.engine = Engine::new(Settings { recorder: Some(recorder), ..Rig::settings(&holder.desk.rig.lab) });
     let desk = &holder.desk;
+    desk.rig.run("true").await;
     desk.perform(held("job-1")).await.expect("it opens");
     desk.perform(held("job-10")).await.expect("it opens");
     desk.send("job-10", "X=ten; echo begun-$X", pattern("begun-ten")).await;
-    desk.send("job-1", "X=one; seq 60; echo begun-$X", pattern("begun-one")).await;
+    desk.send("job-1", &format!("X=one; {prints}; echo begun-$X"), pattern("begun-one")).await;
     // No key of what holds it is in the way, and what scrolled off is here.
     let rubout = view(desk.perform(sending("job-1", "echo x", &["C-a", "C-k"], false, TerminalWait::Quiet)).await.expect("it sends"));
     assert!(!text(&rubout).contains("echo x") || text(&rubout).ends_with("prompt$"), "{}", text(&rubout));
     let back = text(&desk.read("job-1", Mode::Scrollback, TerminalWait::Nothing).await);
-    assert!(back.contains(kept), "{back}");
+    let lines = || (1..=60).map(|number| format!("line-{number}"));
+    assert!(back.contains(&lines().collect::<Vec<_>>().join("\n")), "{back}");
     desk.rig.lab.sshd.end_connections();
     let again = desk.perform(sending("job-1", "echo still-$X", &[], true, pattern("still-one"))).await.expect("it is attached again");
     assert!(again.notes.iter().any(|note| note.contains("attached again")), "{:?}", again.notes);
     assert_eq!(view(again).why, Some(Why::Matched));
+    // What had scrolled off before the cut is in its recording.
+    let recorded = String::from_utf8_lossy(&recorded.lock().expect("nobody panics")).into_owned();
+    let holds = |line: &String| recorded.split(line.as_str()).skip(1).any(|rest| !rest.starts_with(|c: char| c.is_ascii_digit()));
+    assert_eq!(lines().filter(|line| !holds(line)).collect::<Vec<_>>(), [""; 0]);
     let closed = desk.perform(Action::TerminalClose(crate::desk::name("job-1"))).await.expect("it closes");
     let Body::Text(said) = closed.body else { panic!("not a text") };
     assert_eq!(said, "Closed the terminal job-1 on lab; what the host held of it was ended there.");
@@ -101,13 +116,14 @@ async fn a_host_holds_a_terminal(holder: &Holder, kept: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hosts_tmux_holds_a_terminal_and_leaves_nothing() {
-    // A tmux draws no more than it has to of what comes fast.
-    a_host_holds_a_terminal(&Holder::without(&["screen"]).await, "\n59\n60\n").await;
+    // A tmux draws no more than it has to of what comes fast: of lines that come one by one, all.
+    let prints = "for n in $(seq 60); do echo line-$n; sleep 0.05; done";
+    a_host_holds_a_terminal(&mut Holder::without(&["screen"]).await, prints).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hosts_screen_holds_a_terminal_and_leaves_nothing() {
-    a_host_holds_a_terminal(&Holder::without(&["tmux"]).await, "\n1\n2\n3\n").await;
+    a_host_holds_a_terminal(&mut Holder::without(&["tmux"]).await, "seq -f line-%g 60").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -303,7 +319,12 @@ async fn there_are_only_so_many_terminals() {
         let desk = &desk;
         async move {
             let word = format!("word-{name}-end");
-            let seen = view(desk.perform(sending(&name, &word, &[], true, pattern(&format!("^{word}$")))).await.expect("it sends"));
+            let mut send = sending(&name, &word, &[], true, pattern(&format!("^{word}$")));
+            if let Action::TerminalSend(send) = &mut send {
+                // Where the machine has much else to do, each waits for all the others.
+                send.timeout = Some(5 * SOON);
+            }
+            let seen = view(desk.perform(send).await.expect("it sends"));
             assert_eq!(seen.why, Some(Why::Matched), "{name}: {}", text(&seen));
             assert_eq!(text(&desk.read(&name, Mode::Screen, TerminalWait::Nothing).await), format!("{word}\n{word}"));
         }

@@ -13,11 +13,10 @@ use serde_json::{Value, json};
 use towline_testkit::{Lab, LabOptions, SshdOptions, Stage, eventually, process, stage};
 
 use crate::hostile::Server;
-use crate::login::{BOTH, Lookout};
+use crate::login::{BOTH, Lookout, passphrase};
 use crate::run::{Watched, bare, towline};
 
 const TOKEN: &str = "tok-en-that-is-lent-and-typed";
-const PASSPHRASE: &str = "open-sesame-please";
 const SOON: Duration = Duration::from_secs(60);
 
 fn private(path: &Path, text: &str, mode: u32) -> String {
@@ -112,16 +111,19 @@ fn with_desktop(lab: &Lab, then: &str) -> PathBuf {
     asked
 }
 
-fn lock_key(lab: &Lab) {
+/// Gives the key a passphrase, and tells it.
+fn lock_key(lab: &Lab) -> String {
+    let passphrase = passphrase();
     let mut keygen = lab.command("ssh-keygen");
-    keygen.args(["-q", "-p", "-P", "", "-N", PASSPHRASE, "-f"]).arg(lab.sshd.key());
+    keygen.args(["-q", "-p", "-P", "", "-N", &passphrase, "-f"]).arg(lab.sshd.key());
     assert!(keygen.stdout(Stdio::null()).status().unwrap().success());
+    passphrase
 }
 
 #[test]
 fn the_desktops_own_askpass_answers_where_the_settings_name_no_secret() {
     let lab = Lab::start();
-    lock_key(&lab);
+    let passphrase = &lock_key(&lab);
     let run = |then: &str, screen: bool| {
         let asked = with_desktop(&lab, then);
         let mut command = towline(&lab, &["run", "lab", "--", "echo in"]);
@@ -141,7 +143,7 @@ fn the_desktops_own_askpass_answers_where_the_settings_name_no_secret() {
     };
     let prompt = format!("Enter passphrase for key '{}': \n", lab.sshd.key().display());
     // Without a screen nobody would see it; what it says in vain is told.
-    let (code, _, stderr, asked) = run("echo open-sesame-please", false);
+    let (code, _, stderr, asked) = run(&format!("echo {passphrase}"), false);
     assert_eq!((code, asked.as_str()), (Some(125), ""), "{stderr}");
     let (code, _, stderr, asked) = run("exit 1", true);
     assert!(code == Some(125) && asked == prompt && stderr.replace("\n  ", " ").contains("nobody could answer"), "{asked}{stderr}");
@@ -152,11 +154,11 @@ fn the_desktops_own_askpass_answers_where_the_settings_name_no_secret() {
             && !stderr.contains("not-the-one"),
         "{stderr}"
     );
-    let (code, stdout, stderr, asked) = run("echo open-sesame-please", true);
+    let (code, stdout, stderr, asked) = run(&format!("echo {passphrase}"), true);
     assert_eq!((code, stdout.as_str(), asked), (Some(0), "in\n", prompt), "{stderr}");
-    assert!(!stderr.contains(PASSPHRASE));
+    assert!(!stderr.contains(passphrase));
     for place in [lab.state_dir(), lab.runtime_dir(), lab.client_home(), lab.sshd.home()] {
-        assert_eq!(holding(&place, &[PASSPHRASE]), Vec::<PathBuf>::new());
+        assert_eq!(holding(&place, &[passphrase]), Vec::<PathBuf>::new());
     }
 }
 
@@ -200,6 +202,7 @@ fn what_a_killed_towline_left_of_its_desk_is_swept_by_the_next_one() {
 #[test]
 fn keys_are_loaded_into_the_agent_by_their_names_alone_and_ssh_adds_words_are_told() {
     let lab = Lab::start();
+    let passphrase = &passphrase();
     let socket = lab.dir().join("agent.sock");
     let _agent = Watched(lab.command("ssh-agent").args(["-D", "-a"]).arg(&socket).stdout(Stdio::null()).spawn().unwrap());
     eventually(SOON, || socket.exists());
@@ -210,8 +213,8 @@ fn keys_are_loaded_into_the_agent_by_their_names_alone_and_ssh_adds_words_are_to
         assert!(keygen.status().unwrap().success());
         file.display().to_string()
     };
-    let (work, locked) = (key("work key", PASSPHRASE), key("locked", "that-nobody-knows"));
-    let secret = private(&lab.dir().join("passphrase"), PASSPHRASE, 0o600);
+    let (work, locked) = (key("work key", passphrase), key("locked", "that-nobody-knows"));
+    let secret = private(&lab.dir().join("passphrase"), passphrase, 0o600);
     let settings = format!(
         "[secrets]\nKEY = {{ command = ['cat', '{secret}'] }}\n[hosts.lab]\npassphrases = {{ '{work}' = 'KEY' }}\n\
          agent_keys = {{ work = '{work}', locked = '{locked}', gone = '/nowhere/key' }}\n[hosts.lab.policy]\nforward_agent = 'allow'\n"
@@ -222,7 +225,7 @@ fn keys_are_loaded_into_the_agent_by_their_names_alone_and_ssh_adds_words_are_to
         server.call("Connect", &json!({"host": "lab", "add_keys": names}));
         text(&server.answers(1)[0])
     };
-    let lookout = Lookout::begin(PASSPHRASE, BOTH);
+    let lookout = Lookout::begin(passphrase, BOTH);
     let answer = connect(&["work", "locked", "gone"]);
     lookout.saw_nothing();
     let note =
@@ -236,7 +239,7 @@ fn keys_are_loaded_into_the_agent_by_their_names_alone_and_ssh_adds_words_are_to
     let listed = lab.command("ssh-add").arg("-l").env("SSH_AUTH_SOCK", &socket).output().unwrap();
     let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
     assert!(listed.lines().count() == 1 && listed.contains("work key"), "{listed}");
-    assert_eq!(holding(&lab.state_dir(), &[PASSPHRASE]), Vec::<PathBuf>::new());
+    assert_eq!(holding(&lab.state_dir(), &[passphrase]), Vec::<PathBuf>::new());
     // A path, or a name that only an agent knows, is nothing; and nothing is loaded if one of several is that.
     let removed = lab.command("ssh-add").args(["-q", "-D"]).env("SSH_AUTH_SOCK", &socket).status();
     assert!(removed.unwrap().success());

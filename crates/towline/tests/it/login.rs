@@ -3,7 +3,7 @@
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
@@ -15,7 +15,12 @@ use towline_engine::policy::{HostPattern, Origin, Policy, Rule, Scope};
 use towline_engine::{Access, Action, AgentForwarding, Answer, Body, Call, Context, Engine, HostAccess, Reader, Rules, Settings, Wallet};
 use towline_testkit::{Lab, LabOptions, SshdOptions, Stage, stage};
 
-const PASSPHRASE: &str = "open-sesame-please";
+const SOON: Duration = Duration::from_secs(60);
+
+/// A passphrase that is in no other process: tests run side by side, and ssh-keygen takes one as an argument.
+pub(crate) fn passphrase() -> String {
+    format!("open-sesame-{}", towline_base::Nonce::mint().as_str())
+}
 
 /// What was told to anybody: log lines down to the last detail, events (transcripts are made of them), answers and failures.
 static TOLD: OnceLock<Arc<Mutex<Vec<u8>>>> = OnceLock::new();
@@ -49,36 +54,39 @@ impl std::io::Write for Told {
 /// Looks all the time for a secret in what every process of this machine shows of itself: both sides are here.
 pub(crate) struct Lookout {
     over: Arc<AtomicBool>,
-    thread: std::thread::JoinHandle<(Vec<String>, usize)>,
+    looks: Arc<AtomicUsize>,
+    thread: std::thread::JoinHandle<Vec<String>>,
 }
 
 impl Lookout {
     /// Looks from now on.
-    pub(crate) fn begin(secret: &'static str, parts: &'static [&'static str]) -> Self {
+    pub(crate) fn begin(secret: &str, parts: &'static [&'static str]) -> Self {
         Self::with(secret, parts, Vec::new())
     }
 
     /// Also in the files of these directories: the journal, events, transcripts, and what lies on the host.
-    fn with(secret: &'static str, parts: &'static [&'static str], dirs: Vec<PathBuf>) -> Self {
-        let over: Arc<AtomicBool> = Arc::default();
-        let until = over.clone();
+    fn with(secret: &str, parts: &'static [&'static str], dirs: Vec<PathBuf>) -> Self {
+        let (over, looks): (Arc<AtomicBool>, Arc<AtomicUsize>) = Default::default();
+        let (until, count, secret) = (over.clone(), looks.clone(), secret.to_owned());
         let thread = std::thread::spawn(move || {
-            let (mut found, mut looks) = (Vec::new(), 0);
+            let mut found = Vec::new();
             while !until.load(Ordering::Relaxed) {
-                found.extend(shown_by_processes(secret, parts));
-                found.extend(dirs.iter().flat_map(|dir| files_with(dir, secret)));
-                looks += 1;
+                found.extend(shown_by_processes(&secret, parts));
+                found.extend(dirs.iter().flat_map(|dir| files_with(dir, &secret)));
+                count.fetch_add(1, Ordering::Relaxed);
                 std::thread::sleep(Duration::from_millis(1));
             }
-            (found, looks)
+            found
         });
-        Self { over, thread }
+        Self { over, looks, thread }
     }
 
+    /// Ends when it has looked some times: where there is much to look at, a login is quicker. What logged in is to be there still.
     pub(crate) fn saw_nothing(self) {
+        towline_testkit::eventually(SOON, || self.looks.load(Ordering::Relaxed) > 5 || self.thread.is_finished());
         self.over.store(true, Ordering::Relaxed);
-        let (found, looks) = self.thread.join().unwrap();
-        assert!(found.is_empty() && looks > 5, "{looks} looks: {found:?}");
+        let found = self.thread.join().unwrap();
+        assert!(found.is_empty(), "{found:?}");
     }
 }
 
@@ -185,7 +193,9 @@ fn is_nowhere(secret: &str, lab: &Lab) {
     let told = told();
     let told = told.lock().unwrap();
     assert!(!told.is_empty() && !holds(&told, secret), "{}", String::from_utf8_lossy(&told));
-    assert!(lab.state_dir().join("audit/journal.jsonl").exists() && lab.state_dir().join("events.jsonl").exists());
+    assert!(lab.state_dir().join("audit/journal.jsonl").exists());
+    // A thread of its own writes them.
+    towline_testkit::eventually(SOON, || lab.state_dir().join("events.jsonl").exists());
     assert_eq!(places(lab).iter().flat_map(|dir| files_with(dir, secret)).collect::<Vec<_>>(), [""; 0]);
 }
 
@@ -210,28 +220,30 @@ fn holds(bytes: &[u8], secret: &str) -> bool {
     bytes.windows(secret.len()).any(|window| window == secret.as_bytes())
 }
 
-fn locked_key(lab: &Lab) {
-    let changed = lab.command("ssh-keygen").args(["-q", "-p", "-P", "", "-N", PASSPHRASE, "-f"]).arg(lab.sshd.key()).status().unwrap();
+fn locked_key(lab: &Lab, passphrase: &str) {
+    let changed = lab.command("ssh-keygen").args(["-q", "-p", "-P", "", "-N", passphrase, "-f"]).arg(lab.sshd.key()).status().unwrap();
     assert!(changed.success());
 }
 
 #[tokio::test]
 async fn a_keys_passphrase_comes_from_the_secret_that_the_configuration_names() {
     let lab = Lab::start();
-    locked_key(&lab);
+    let passphrase = &passphrase();
+    locked_key(&lab, passphrase);
     let key = lab.sshd.key();
-    let lookout = Lookout::with(PASSPHRASE, BOTH, places(&lab));
-    let good = engine(&lab, &[("KEY", PASSPHRASE)], |host| drop(host.passphrases.insert(key.clone(), SecretName::parse("KEY").unwrap())));
+    let lookout = Lookout::with(passphrase, BOTH, places(&lab));
+    let good =
+        engine(&lab, &[("KEY", passphrase.as_str())], |host| drop(host.passphrases.insert(key.clone(), SecretName::parse("KEY").unwrap())));
     assert_eq!(said(&good, "lab", "echo in", None).await, "in\n");
     lookout.saw_nothing();
-    is_nowhere(PASSPHRASE, &lab);
+    is_nowhere(passphrase, &lab);
     good.close().await;
 }
 
 #[tokio::test]
 async fn a_key_without_a_passphrase_and_one_with_a_wrong_one_are_told() {
     let lab = Lab::start();
-    locked_key(&lab);
+    locked_key(&lab, &passphrase());
     let key = lab.sshd.key();
     let failure = refused(&engine(&lab, &[], |_| {}), "lab").await;
     assert_eq!(failure.code, Code::AuthPrompt, "{failure}");
