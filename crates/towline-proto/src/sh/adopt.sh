@@ -4,14 +4,12 @@
 # Holds to: an outcome is told with all of its output, or with the word that some of it may be missing. Whether it may is known from the
 # record (t: the lost one had begun to take it out of the pipe), from the pump's own file, and from who has had the pipe open.
 
-# tl_testify STATUS SIGNALLED: the supervisor is lost and its shell ended: what the execution in it came to is left in its record. This
+# tl_testify STATUS SIGNALLED: the supervisor is lost and its shell ended: what the execution in it came to is left in its record. It is in the session's directory. This
 # process alone may have its pipe open: what lies in there is moved on first.
 tl_testify() {
   if ! tl_whose "$tl_gen"; then return 0; fi
-  tl_o_pipe=${tl_b_rest#* * * }
-  tl_o_pipe=$tl_d/${tl_o_pipe%% *}
   if [ -p "$tl_o_pipe" ] && ! tl_pump_of "$tl_o_pipe" "$tl_spool"; then
-    tl_start_pump "$tl_o_pipe" "$tl_spool" 'e -' a
+    tl_start_pump "./$tl_o_pipe" "$tl_spool" 'e -' a
     tl_within 100 tl_pump_of "$tl_o_pipe" "$tl_spool"
   fi
   if [ -n "$tl_raw" ]; then return 0; fi
@@ -26,10 +24,12 @@ tl_stand_by() {
   if [ ! -p "$tl_d/c.$tl_gen" ]; then return 0; fi
   while tl_alive "$tl_pid" "$tl_birth_of_me"; do
     if [ -n "$TL_FAST" ]; then
-      # What else lies in there is a command that the shell did not take.
+      # What else lies in there is a command that the shell did not take. The first byte alone with a time limit: one that is over in
+      # the middle of a word would leave the rest of it before the next.
       # shellcheck disable=SC3045 # bash alone comes here
-      IFS='' read -r -t 1 -N 256 -u 5 tl_line
-      case $tl_line in q*) return 0 ;; esac
+      IFS='' read -r -t 1 -N 1 -u 5 tl_line
+      # shellcheck disable=SC3045
+      if [ -n "$tl_line" ] && IFS='' read -r -N 255 -u 5 tl_rest; then case $tl_line$tl_rest in 'q '*) return 0 ;; esac fi
     else
       tl_nap
       if [ ! -p "$tl_d/c.$tl_gen" ]; then return 0; fi
@@ -64,8 +64,7 @@ tl_adopt() {
   done
 }
 tl_adopt_one() {
-  tl_o_pipe=${tl_b_rest#* * * }
-  tl_o_pipe=${tl_o_pipe%% *} tl_l_apart=- tl_unsure='' tl_o_held='' tl_o_pump2=0
+  tl_l_apart=- tl_unsure='' tl_o_held='' tl_o_pump2=0
   if tl_waited_for "$tl_d/u.$tl_g" && [ "$tl_w_pipe" = "$tl_o_pipe" ]; then tl_o_held=1; fi
   tl_adopt_pump "$tl_o_pipe" "$tl_spool"
   tl_l_pump=$tl_o_pump

@@ -179,15 +179,19 @@ tl_start_pump() {
 
 # tl_end_readers PIPE: ends what a pump that is gone has left reading there: with two of them the order would be lost.
 tl_end_readers() {
+  tl_as_linked "$1"
   # shellcheck disable=SC2012 # the names are pids, and the link's target is what is looked at
   ls -l /proc/[0-9]*/fd/0 2>/dev/null | while IFS='' read -r tl_line; do
-    case $tl_line in *"/fd/0 -> $1") ;; *) continue ;; esac
-    tl_p=${tl_line%"/fd/0 -> $1"}
+    case $tl_line in *"/fd/0 -> $tl_v") ;; *) continue ;; esac
+    tl_p=${tl_line%"/fd/0 -> $tl_v"}
     tl_p=${tl_p##*/proc/}
     # A shell that has a dd within itself goes by its own name.
     if [ -n "$(tl_marked bs=65536 "/proc/$tl_p/cmdline")$(tl_marked supervise "/proc/$tl_p/cmdline")" ]; then kill -s KILL "$tl_p"; fi
   done
 }
+
+# tl_as_linked PIPE: sets tl_v to its name as /proc has it, also where a home is behind a link, and for whoever is in its directory.
+tl_as_linked() { tl_v=$(cd "${1%/*}" && pwd -P)/${1##*/}; }
 
 # tl_pump_of PIPE SPOOL: whether there is, or was, a pump between these two; sets tl_p_pid, tl_p_start, tl_p_by, and tl_p_end to `end` if it
 # saw the end.
@@ -242,8 +246,9 @@ tl_settle() {
 # tl_is_held PIPE: whether a process of this user has it open for writing; also where that cannot be told.
 tl_is_held() {
   if [ ! -d /proc/self/fd ]; then return 0; fi
+  tl_as_linked "$1"
   # shellcheck disable=SC2010 # the names are pids, and the link's mode and target are what is looked at
-  ls -l /proc/[0-9]*/fd | grep -F -e "-> $1" | grep -q '^l.w'
+  ls -l /proc/[0-9]*/fd | grep -F -e "-> $tl_v" | grep -q '^l.w'
 }
 
 # tl_pieces SPOOL: the offsets of the pieces that follow its first bytes, in order.

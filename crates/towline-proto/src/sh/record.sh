@@ -36,7 +36,7 @@ tl_create() {
 }
 
 # tl_read_record HANDLE: reads the record. Sets tl_x (its file), tl_state (away, queued, running, or the outcome), tl_cwd and the
-# fields by their names; tl_b_rest is the first begin line from its clock on, tl_raw what the shell said of its end, tl_kept the output that is in
+# fields by their names; tl_b_rest is the first begin line from its clock on, tl_u the file about the shell that it names, tl_raw what the shell said of its end, tl_kept the output that is in
 # the record itself, still escaped.
 tl_read_record() {
   tl_x=$TL_ROOT/x/$1 tl_state=away tl_cwd='?' tl_b_rest='' tl_raw='' tl_signal='' tl_kept='' tl_taken='' tl_id='' tl_whole='' tl_read_last=$1
@@ -61,8 +61,8 @@ tl_read_record() {
   } <"$tl_x"
   case $tl_cwd in *\\*) tl_decode "$tl_cwd" && tl_cwd=$tl_v ;; esac
   if [ -n "$tl_b_rest" ]; then
-    tl_began=${tl_b_rest%% *} tl_boot=${tl_b_rest#* }
-    tl_boot=${tl_boot%% *}
+    tl_began=${tl_b_rest%% *} tl_boot=${tl_b_rest#* } tl_u=${tl_b_rest#* * }
+    tl_boot=${tl_boot%% *} tl_u=$TL_ROOT/s/$tl_name/u.${tl_u%% *}
     if [ "$tl_state" = queued ]; then tl_state=running; fi
   fi
   [ -n "$tl_whole" ]
@@ -86,8 +86,7 @@ tl_judge() {
     if [ -z "$tl_raw" ]; then tl_await_word "$1"; fi
     tl_read_record "$1"
     if [ "$tl_state" != running ]; then return 0; fi
-    tl_v=${tl_b_rest#* * }
-    if [ -n "$tl_raw" ] && [ -e "$TL_ROOT/s/$tl_name/u.${tl_v%% *}" ]; then tl_call_relief "$1" && return 0; fi
+    if [ -n "$tl_raw" ] && [ -e "$tl_u" ]; then tl_call_relief "$1" && return 0; fi
   fi
   if [ -n "$tl_raw" ]; then
     tl_now
@@ -106,8 +105,7 @@ tl_judge() {
 # supervisor hears of that from here alone; where the shell is none of its own, its session is one that came after.
 tl_judge_live() {
   if [ -n "$tl_raw" ] || tl_alive "$tl_shell" "$tl_start"; then return 0; fi
-  tl_v=${tl_b_rest#* * }
-  tl_u=$TL_ROOT/s/$tl_name/u.${tl_v%% *} tl_kind='' tl_word1=''
+  tl_kind='' tl_word1=''
   { IFS=' ' read -r tl_kind tl_word1 tl_rest <"$tl_u"; } 2>/dev/null
   if [ "$tl_kind $tl_word1" = "$tl_shell $tl_start" ]; then
     if ! tl_waited_for "$tl_u"; then tl_say "${tl_u%/*}/in" "w ${tl_u##*.}"; fi
@@ -132,8 +130,7 @@ tl_call_relief() {
 
 # tl_await_word HANDLE: its shell is gone: gives whoever waited for it the time to say how it ended.
 tl_await_word() {
-  tl_v=${tl_b_rest#* * }
-  tl_u=$TL_ROOT/s/$tl_name/u.${tl_v%% *} tl_tries=0
+  tl_tries=0
   while [ "$tl_tries" -lt 200 ] && [ -z "$tl_raw" ] && tl_waited_for "$tl_u"; do
     tl_tries=$((tl_tries + 1))
     tl_nap

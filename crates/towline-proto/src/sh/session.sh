@@ -45,7 +45,7 @@ tl_start_shell() {
     # All that a copy had goes with it.
     if [ "$tl_once" = - ]; then rm -f "c.$tl_gen" "z.$tl_gen"; fi
   ) &
-  if [ -z "$1" ] && [ -n "$tl_login" ]; then tl_after 10 "y $tl_gen" && tl_login_timer=$tl_v; fi
+  if [ -z "$1" ] && [ -n "$tl_login" ]; then tl_after 10 "y $tl_gen.$tl_pid" && tl_login_timer=$tl_v; fi
 }
 
 # tl_become_shell STATE: the user's shell with its login environment, or with a saved state and nothing else.
@@ -105,9 +105,10 @@ tl_on_ready() {
   : >"$tl_d/ready"
 }
 
-# y GEN: the login files had their time: the shell is started again without them.
+# y GEN.PID: the login files had their time: the shell is started again without them. A session that was in this place before had another
+# supervisor.
 tl_on_y() {
-  if [ "$tl_1" = "$tl_gen" ] && [ -z "$tl_ready" ] && [ "$tl_shell_pid" -gt 1 ]; then kill -s KILL "$tl_shell_pid"; fi
+  if [ "$tl_1" = "$tl_gen.$tl_pid" ] && [ -z "$tl_ready" ] && [ "$tl_shell_pid" -gt 1 ]; then kill -s KILL "$tl_shell_pid"; fi
 }
 
 # z GEN STATUS SIGNALLED: the shell's process ended (STATUS lost: nobody knows how). If a command was in work, that is its outcome; in any case a new shell takes
@@ -143,7 +144,7 @@ tl_on_z() {
 # tl_lives GEN: the shell of this generation lives: what is said of its end was meant for a session that was in this place before.
 tl_lives() {
   tl_o_pid=''
-  { IFS=' ' read -r tl_o_pid tl_o_start tl_rest <"$tl_d/u.$1"; } 2>/dev/null
+  IFS=' ' read -r tl_o_pid tl_o_start tl_rest <"$tl_d/u.$1"
   tl_alive "$tl_o_pid" "${tl_o_start-}"
 }
 
@@ -173,7 +174,8 @@ tl_outcome_of_death() {
   fi
 }
 
-# tl_whose GENERATION: sets tl_h to the handle of the execution without an outcome that the shell of this generation began.
+# tl_whose GENERATION: sets tl_h to the handle of the execution without an outcome that the shell of this generation began, and tl_o_pipe to
+# where it prints.
 tl_whose() {
   tl_h='' tl_o_pid=0 tl_o_start=0
   IFS=' ' read -r tl_o_pid tl_o_start tl_rest <"$tl_d/u.$1" || return 1
@@ -181,7 +183,7 @@ tl_whose() {
   for tl_f in $(grep -l -e "^b $tl_called [^ ]* $tl_o_pid $tl_o_start " "$TL_ROOT"/x/* 2>/dev/null); do
     if tl_read_record "${tl_f##*/}" && [ "$tl_state" = running ] && [ "$tl_start" = "$tl_o_start" ] && [ "$tl_boot" = "$TL_BOOT" ]; then tl_h=${tl_f##*/}; fi
   done
-  [ -n "$tl_h" ] && tl_read_record "$tl_h"
+  [ -n "$tl_h" ] && tl_read_record "$tl_h" && tl_o_pipe=${tl_b_rest#* * * } && tl_o_pipe=${tl_o_pipe%% *}
 }
 
 # --- handing over, copying ----------------------------------------------------------------------------------------

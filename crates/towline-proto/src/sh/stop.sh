@@ -174,8 +174,8 @@ tl_stop() {
 # tl_halt SHELL START: returns when the shell stands still or is gone. A zsh that waits for it would let it go on, so that one
 # stands still first.
 tl_halt() {
-  tl_watcher='' tl_v=${tl_b_rest#* * }
-  if [ -n "${ZSH_VERSION-}" ] && tl_waited_for "$TL_ROOT/s/$tl_name/u.${tl_v%% *}"; then
+  tl_watcher=''
+  if [ -n "${ZSH_VERSION-}" ] && tl_waited_for "$tl_u"; then
     tl_watcher=$tl_w_pid
     kill -s STOP "$tl_watcher"
     tl_stands "$tl_watcher"

@@ -58,7 +58,7 @@ tl_name_spools() {
 TL_LOOK=20
 tl_is_kept() {
   tl_line=''
-  { IFS='' read -r tl_line <"$tl_d/g.$tl_number"; } 2>/dev/null
+  IFS='' read -r tl_line <"$tl_d/g.$tl_number"
   # A home that cannot be reached in this moment is none that was emptied.
   [ "$tl_line" = "$tl_pid $tl_birth_of_me" ] || [ ! -d "${HOME:-/}" ]
 }

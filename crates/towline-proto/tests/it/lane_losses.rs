@@ -2,7 +2,6 @@
 #![expect(clippy::disallowed_methods, reason = "a test compares the clock that it set with the machine's")]
 
 use std::fs;
-use std::path::PathBuf;
 use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
@@ -13,7 +12,7 @@ use towline_proto::frame::Tag;
 use towline_proto::outcome::Mark;
 use towline_proto::request::{Keeping, Output, Request, Run, Which};
 
-use crate::lane_endings::{children, record};
+use crate::lane_endings::{begun, hand_over, pump, reader};
 use crate::lane_line::{Host, Line, command, kill, session, until};
 
 fn output(run: &Run, offset: u64, wait: u64) -> Request {
@@ -26,21 +25,6 @@ fn output(run: &Run, offset: u64, wait: u64) -> Request {
         wait,
         wait_for: "end",
         pattern: String::new(),
-    })
-}
-
-/// The pid of the pump of a running execution, once it has moved something, and where its output is kept.
-fn pump(host: &Host, run: &Run) -> (i32, PathBuf) {
-    until("it has a pump that has moved something", || {
-        let record = record(host, run);
-        let words: Vec<&str> = record.lines().find(|line| line.starts_with("b ")).unwrap_or("b").split(' ').collect();
-        let [_, name, spool, _, _, _, _, _, pipe, ..] = words.as_slice() else { return Err(record) };
-        let spool = host.root().join("o").join(spool);
-        if fs::read(&spool).unwrap_or_default().is_empty() {
-            return Err("the spool is empty".to_owned());
-        }
-        let file = fs::read_to_string(host.root().join("s").join(name).join(format!("{pipe}.m"))).unwrap_or_default();
-        file.split(' ').next().unwrap_or_default().parse::<i32>().map(|pid| (pid, spool)).map_err(|_| file)
     })
 }
 
@@ -64,18 +48,8 @@ fn a_pump_is_replaced(own: &'static str) {
             if body.split('|').nth(1) == Some(&(first * 8).to_string()) { Ok(()) } else { Err(body) }
         });
         let (pump, spool) = pump(&host, &run);
-        // Between two reads nobody reads; what is read and not written when its reader is ended would be lost.
-        let mut seen = (0, 0);
-        let reader = until("somebody reads for it, and waits", || {
-            let mut below = children(pump).into_iter().flat_map(|pid| std::iter::once(pid).chain(children(pid)));
-            let reads = |pid: &i32| {
-                let input = fs::read_link(format!("/proc/{pid}/fd/0")).unwrap_or_default();
-                input.to_string_lossy().contains("/p.") && children(*pid).is_empty()
-            };
-            let now = below.rfind(reads).unwrap_or_default();
-            seen = (now, if now == seen.0 { seen.1 + 1 } else { 0 });
-            if now != 0 && seen.1 > 20 { Ok(now) } else { Err(format!("{seen:?}")) }
-        });
+        // What is read and not written when its reader is ended would be lost.
+        let reader = reader(pump);
         let gone = if whole_family { vec![pump, reader] } else { vec![reader] };
         for pid in gone {
             kill(pid, Signal::KILL);
@@ -188,9 +162,8 @@ fn nothing_is_kept_any_more(own: &'static str) {
     line.run(&Run { session: session("other"), ..command("true") });
     // One whose shell is idle while a command that left it goes on leaves after that.
     let run = command(&format!("while [ ! -e {}/go ]; do sleep 0.05; done", host.home().display()));
-    line.begin(&run);
-    until("it has begun", || if record(&host, &run).contains("\nb ") { Ok(()) } else { Err(record(&host, &run)) });
-    line.send(&Request::Over(run.handle.clone()));
+    begun(&mut line, &run);
+    hand_over(&mut line, &run);
     assert_eq!(line.bash("pwd").text(), "/usr\n");
     line.close(&[]);
     // Whoever writes there in this very moment makes it come again.
@@ -291,8 +264,7 @@ fn the_clock_is_set(own: &'static str, before: &'static [&'static str]) {
     set("+0");
     let go = host.home().join("go");
     let run = command(&format!("echo begun; while [ ! -e {} ]; do sleep 0.05; done; echo over; (exit 3)", go.display()));
-    line.begin(&run);
-    until("it has begun", || if record(&host, &run).contains("\nb ") { Ok(()) } else { Err(record(&host, &run)) });
+    begun(&mut line, &run);
     // A wait of a second, begun before the clock goes back.
     let begun = Instant::now();
     let key = line.send(&output(&run, 0, 100));
