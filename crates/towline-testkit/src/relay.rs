@@ -210,8 +210,10 @@ impl Relay {
 
     /// Resets every connection (RST on both sides) and returns when that is done.
     pub fn cut(&self) {
+        let cut: Vec<Weak<Connection>> = self.shared.alive().iter().map(Arc::downgrade).collect();
         self.shared.cut();
-        eventually(Duration::from_secs(5), || self.shared.alive().is_empty());
+        // Others may come meanwhile, and the machine may be busy.
+        eventually(Duration::from_secs(60), || cut.iter().all(|connection| connection.strong_count() == 0));
     }
 
     /// Whether new connections are reset at once.
