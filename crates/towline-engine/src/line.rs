@@ -15,7 +15,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
-use towline_base::{Code, HostAlias, Nonce, limits};
+use towline_base::{Code, HostAlias, Nonce, SessionName, limits};
 use towline_proto::outcome::{Hello, parse_hello};
 use towline_proto::program::PROGRAM;
 use towline_proto::recovery::{CallId, Effect, Epoch, Event, Finish, Line, Timing, Trouble};
@@ -69,10 +69,17 @@ const LET_IN_LOOK: Duration = Duration::from_millis(500);
 const LANE_WORDS: usize = 64;
 
 enum Message {
-    Call { call: CallId, request: Box<Request>, deadline: Duration, answer: oneshot::Sender<Finish> },
+    Call {
+        call: CallId,
+        request: Box<Request>,
+        deadline: Duration,
+        answer: oneshot::Sender<Finish>,
+    },
     Forget(CallId),
     Event(Event),
     Writer(Epoch, mpsc::UnboundedSender<Vec<u8>>),
+    /// Which session a lane that comes up is to have ready.
+    Ahead(oneshot::Sender<Option<SessionName>>),
 }
 
 /// A line to one host; cheap to clone.
@@ -281,6 +288,9 @@ impl<D: Dial> Driver<D> {
                 self.answers.insert(call, answer);
                 self.happens(Event::Call { call, request, deadline });
             }
+            Message::Ahead(answer) => {
+                let _ = answer.send(self.line.session_ahead().cloned());
+            }
             Message::Writer(epoch, writer) => {
                 if let Some(lane) = self.lanes.get_mut(&epoch) {
                     lane.writer = Some(writer);
@@ -397,7 +407,9 @@ async fn lane_life<D: Dial>(dial: &D, epoch: Epoch, driver: &mpsc::Sender<Messag
         Ok(Err(trouble)) => return trouble,
         Err(_) => return silent_shell(&decoder),
     }
-    let _ = writer.send(PROGRAM.announcement());
+    let (ask, ahead) = oneshot::channel();
+    let _ = driver.send(Message::Ahead(ask)).await;
+    let _ = writer.send(PROGRAM.announcement(ahead.await.ok().flatten().as_ref()));
     let sending = tokio::spawn(send_all(input, requests));
     let _ = driver.send(Message::Writer(epoch, writer)).await;
     let mut came_up = false;

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use std::sync::LazyLock;
 
 use sha2::{Digest, Sha256};
-use towline_base::Nonce;
+use towline_base::{Nonce, SessionName};
 
 use crate::files;
 
@@ -38,6 +38,9 @@ pub const MAIN_PART: (&str, &str) = ("main", include_str!("sh/main.sh"));
 /// What only the request to clean needs, and brings with it: a person asks for that now and then.
 pub const CLEAN_PART: (&str, &str) = ("clean", include_str!("sh/clean.sh"));
 
+/// What only the request for facts needs, and brings with it.
+pub const FACTS_PART: (&str, &str) = ("facts", include_str!("sh/facts.sh"));
+
 /// The program that runs inside a session's shell.
 pub const SHELL_PART: (&str, &str) = ("shell", include_str!("sh/shell.sh"));
 
@@ -52,6 +55,8 @@ pub struct Program {
     pub shell: String,
     /// What a lane runs beside that when it is asked to clean.
     pub clean: String,
+    /// What it runs when it is asked for facts.
+    pub facts: String,
 }
 
 /// The programs of this version.
@@ -69,14 +74,16 @@ pub static PROGRAM: LazyLock<Program> = LazyLock::new(|| {
         let _ = write!(key, "{byte:02x}");
         key
     });
-    Program { key, host, shell, clean: strip(CLEAN_PART.1) }
+    Program { key, host, shell, clean: strip(CLEAN_PART.1), facts: strip(FACTS_PART.1) }
 });
 
 impl Program {
-    /// The bytes that follow the nonce: a line with the key and the two lengths, then the two texts.
+    /// The bytes that follow the nonce: a line with the key, the two lengths and, if one will be asked for at once, the session that is to
+    /// be ready; then the two texts.
     #[must_use]
-    pub fn announcement(&self) -> Vec<u8> {
-        format!("{} {} {}\n{}{}", self.key, self.host.len(), self.shell.len(), self.host, self.shell).into_bytes()
+    pub fn announcement(&self, ahead: Option<&SessionName>) -> Vec<u8> {
+        let session = ahead.map_or("", SessionName::as_str);
+        format!("{} {} {} {session}\n{}{}", self.key, self.host.len(), self.shell.len(), self.host, self.shell).into_bytes()
     }
 }
 
@@ -102,7 +109,7 @@ pub fn command_line(nonce: &Nonce) -> String {
     let at_once = r"read -r -N \$n p && read -r -N \$m s";
     let singly = format!("{} && {}", take('n', 'p'), take('m', 's'));
     let begin = format!(
-        r#"printf \"\n%s%s\n\" {first} {second}; read -r k n m && case \$BASH_VERSION in [5-9].*) {at_once} ;; *) {singly} ;; esac && eval \"\$p\""#
+        r#"printf \"\n%s%s\n\" {first} {second}; read -r k n m w && case \$BASH_VERSION in [5-9].*) {at_once} ;; *) {singly} ;; esac && eval \"\$p\""#
     );
     // A shell that is no bash does not take itself for one because somebody exported a variable.
     format!(
@@ -163,6 +170,6 @@ mod tests {
         assert_eq!(strip("# head\n\n  a # why\n\tb\n"), "a # why\nb\n");
         assert!(PROGRAM.host.contains("tl_lane_main"));
         assert!(PROGRAM.host.len() < 100_000, "{}", PROGRAM.host.len());
-        assert!(PROGRAM.host.is_ascii() && PROGRAM.shell.is_ascii() && PROGRAM.clean.is_ascii());
+        assert!(PROGRAM.host.is_ascii() && PROGRAM.shell.is_ascii() && PROGRAM.clean.is_ascii() && PROGRAM.facts.is_ascii());
     }
 }

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{Hash, Hasher};
 use std::time::Duration;
 
-use towline_base::{Code, Handle};
+use towline_base::{Code, Handle, SessionName};
 
 pub use words::{CallId, Effect, Ends, Epoch, Event, Finish, Outcome, Timing, Trouble};
 
@@ -158,6 +158,29 @@ impl Line {
             State::Up { .. } => self.hello.as_ref(),
             State::Idle | State::Opening(_) | State::Resting { .. } => None,
         }
+    }
+
+    /// The session that a command waits for: a lane that is about to come up can have it ready.
+    #[must_use]
+    pub fn session_ahead(&self) -> Option<&SessionName> {
+        self.calls.values().find_map(|waiting| match &waiting.request {
+            Request::Run(run) => Some(&run.session),
+            Request::Ping
+            | Request::Wait(_)
+            | Request::Over(_)
+            | Request::Output(_)
+            | Request::Stop(..)
+            | Request::Jobs(_)
+            | Request::Ack(_)
+            | Request::Session(_)
+            | Request::End(_)
+            | Request::Visits(_)
+            | Request::Facts
+            | Request::Tool(..)
+            | Request::Sweep(_)
+            | Request::Bound(_)
+            | Request::Clean(_) => None,
+        })
     }
 
     /// The number of the newest lane.

@@ -223,7 +223,7 @@ impl Request {
             Self::Session(name) => lines(number, "session", &[name.as_str().as_bytes()], &[]),
             Self::End(name) => lines(number, "end", &[name.as_str().as_bytes()], &[]),
             Self::Visits(name) => lines(number, "visits", &[name.as_str().as_bytes()], &[]),
-            Self::Facts => lines(number, "facts", &[], &[]),
+            Self::Facts => lines(number, "facts", &[PROGRAM.facts.as_bytes()], &[]),
             Self::Tool(session, call) => {
                 let mut words: Vec<&[u8]> = vec![call.tool.as_bytes(), session.as_str().as_bytes()];
                 words.extend(call.args.iter().map(Vec::as_slice));

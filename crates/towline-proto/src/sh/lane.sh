@@ -48,6 +48,9 @@ lane=$TL_SELF
 shell=$TL_USER_SHELL
 layout=1
 "
+  # The session that will be asked for comes up meanwhile.
+  tl_dir=$TL_ROOT/s/${w-}
+  if [ -n "${w-}" ] && mkdir "$tl_dir"; then mkfifo "$tl_dir/in" "$tl_dir/p.1.1" "$tl_dir/c.1001" && tl_spawn "$tl_dir" - 1; fi
   tl_serve
 }
 
@@ -255,6 +258,8 @@ tl_work() {
   tl_beside
   exec </dev/null 7>&-
   tl_body_file=$TL_TMP/$TL_REQ.b
+  # The functions for these come with the request: towline's own text, as all of this program is.
+  case $1 in facts | clean) tl_decode "$2" && eval "$tl_v" ;; esac
   case $1 in
     tool) tl_tool "$@" >"$tl_body_file" ;;
     output) tl_decode "$9" && tl_output "$2" "$3" "$4" "$5" "$6" "$7" "$8" "$tl_v" >"$tl_body_file" ;;
@@ -268,9 +273,6 @@ tl_work() {
     sweep) tl_sweep "$2" "$3" "$4" "$5" "$6" >"$tl_body_file" ;;
     bound) printf '%s %s .\n' "$2" "$3" >"$TL_TMP/keep" && mv "$TL_TMP/keep" "$TL_ROOT/keep" ;;
     clean)
-      # The functions for this come with the request: towline's own text, as all of this program is.
-      tl_decode "$2"
-      eval "$tl_v"
       shift 2
       if [ "$1" = all ]; then
         # Nothing is left that a reply could be kept in.

@@ -106,6 +106,11 @@ tl_urge() {
 tl_ensure() {
   tl_dir=$TL_ROOT/s/$1 tl_tries=0 tl_patience=0
   exec 3</dev/null
+  # One that comes up already hears the word at once.
+  if [ -n "${tl_early-}" ] && [ -p "$tl_dir/in" ]; then
+    tl_leave_word
+    if [ ! -e "$tl_dir/g.1" ]; then tl_patience=20; fi
+  fi
   while [ "$tl_tries" -lt 1500 ]; do
     if [ -n "${tl_early-}" ] && ! tl_waits_to_begin "${tl_early#* }"; then return 0; fi
     if [ -n "${tl_relieved-}" ] && ! { tl_read_record "$tl_relieved" && [ "$tl_state" = running ]; }; then return 0; fi
@@ -119,10 +124,7 @@ tl_ensure() {
       if [ ! -e "$tl_dir/g.$tl_next" ] && [ "$tl_tries" -ge "$tl_patience" ]; then
         if [ ! -d "$tl_dir" ] && ! mkdir -p "$tl_dir"; then return 1; fi
         # The word that it is started for lies in its FIFO before it comes up: it inherits that, so that nothing is lost.
-        if [ -n "${tl_early-}" ] && { [ -p "$tl_dir/in" ] || mkfifo "$tl_dir/in" "$tl_dir/p.$tl_next.1" "$tl_dir/c.${tl_next}001"; }; then
-          exec 3<>"$tl_dir/in"
-          tl_say "$tl_dir/in" "$tl_early"
-        fi
+        if [ -n "${tl_early-}" ] && { [ -p "$tl_dir/in" ] || mkfifo "$tl_dir/in" "$tl_dir/p.$tl_next.1" "$tl_dir/c.${tl_next}001"; }; then tl_leave_word; fi
         tl_spawn "$tl_dir" - "$tl_next"
         if [ -n "${tl_early-}" ]; then tl_patience=$((tl_tries + 20)); else tl_patience=$((tl_tries + 100)); fi
       fi
@@ -132,6 +134,11 @@ tl_ensure() {
     if [ -n "${tl_early-}" ]; then tl_nap; else sleep 0.01 2>/dev/null || sleep 1; fi
   done
   tl_live=''
+}
+
+tl_leave_word() {
+  exec 3<>"$tl_dir/in"
+  tl_say "$tl_dir/in" "$tl_early"
 }
 
 # tl_spawn DIR ONCE NUMBER: starts a supervisor that outlives this lane.
@@ -252,44 +259,3 @@ tl_session_end() {
   if [ -e "$TL_ROOT/s/$1" ]; then echo busy; else echo ended; fi
 }
 tl_has_answered() { [ ! -e "$1" ] || [ -e "$1/busy" ]; }
-
-# tl_facts: what the host is and has.
-tl_facts() {
-  printf 'system=%s\nuser=%s\nhome=%s\nlogin_shell=%s\npath=%s\n' "$(uname -srm)" "$(id -un)" "${HOME-}" "${SHELL-}" "$PATH"
-  for tl_f in bash rg git tmux rsync setsid stat sha256sum python3 perl sudo; do
-    if tl_line=$(command -v "$tl_f"); then printf 'has %s=%s\n' "$tl_f" "$tl_line"; else printf 'has %s=\n' "$tl_f"; fi
-  done
-  if tl_ends_at_logout; then echo logout=ends; fi
-  # With a forwarded agent: how many keys it holds, or none, or that it does not answer.
-  if [ -n "$TL_AGENT" ]; then
-    tl_line=$(SSH_AUTH_SOCK=$TL_AGENT ssh-add -l 2>/dev/null)
-    case $? in
-      0) printf 'agent=%s\n' "$(printf '%s\n' "$tl_line" | wc -l)" ;;
-      1) echo agent=0 ;;
-      *) echo 'agent=?' ;;
-    esac
-  fi
-  df -Pk "$TL_ROOT" | tail -n 1
-}
-
-# tl_ends_at_logout: whether this host is set to end this user's processes with the last connection, and nobody asked it to let them go on.
-tl_ends_at_logout() {
-  tl_name=$(id -un)
-  if [ ! -d /run/systemd/system ] || [ -e "/var/lib/systemd/linger/$tl_name" ]; then return 1; fi
-  cat /usr/lib/systemd/logind.conf.d/*.conf /etc/systemd/logind.conf /etc/systemd/logind.conf.d/*.conf /run/systemd/logind.conf.d/*.conf 2>/dev/null |
-    awk -v me="$tl_name" '
-      function named(list, n, i, name) {
-        n = split(list, name, " ")
-        for (i = 1; i <= n; i++) if (name[i] == me) return 1
-        return 0
-      }
-      BEGIN { but = "root" }
-      /^[ \t]*Kill(UserProcesses|OnlyUsers|ExcludeUsers)[ \t]*=/ {
-        key = $0; sub(/[ \t]*=.*/, "", key); sub(/^[ \t]*/, "", key)
-        value = $0; sub(/^[^=]*=[ \t]*/, "", value)
-        if (key == "KillUserProcesses") kills = tolower(value) ~ /^(yes|true|on|1)[ \t]*$/
-        if (key == "KillOnlyUsers") only = value
-        if (key == "KillExcludeUsers") but = value
-      }
-      END { exit !(kills && !named(but) && (only == "" || named(only))) }'
-}

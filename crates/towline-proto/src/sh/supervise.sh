@@ -331,11 +331,11 @@ tl_conclude() {
   case $tl_full$tl_unsure in ?*) tl_flags=${tl_unsure:+m}${tl_full:+f}$tl_flags ;; esac
   if [ -e "$tl_d/visits" ]; then case $tl_c_flags in *v*) ;; *) tl_flags=v$tl_flags ;; esac fi
   case $tl_v in *\\* | *"$tl_nl"*) tl_encode "$tl_v" ;; esac
-  tl_facts="$tl_ended $tl_took ${tl_flags:--}"
-  tl_s_line="s $tl_facts $tl_v ."
+  tl_ending="$tl_ended $tl_took ${tl_flags:--}"
+  tl_s_line="s $tl_ending $tl_v ."
   if [ -n "${1-}" ]; then
     # The lane that asked is told all of it, as the frames that it sends, if that fits in a line.
-    tl_words="x $tl_current $((${#tl_facts} + ${#tl_s_cwd} + 1))\\n$tl_facts\\n$tl_v ."
+    tl_words="x $tl_current $((${#tl_ending} + ${#tl_s_cwd} + 1))\\n$tl_ending\\n$tl_v ."
     case $tl_output in
       ?*)
         tl_encode_word "$tl_output"

@@ -327,8 +327,13 @@ fn listed(line: &mut Line<'_>) {
 
 #[test]
 fn no_two_functions_of_the_program_have_the_same_name() {
-    let mut names: Vec<&str> =
-        PROGRAM.host.lines().chain(PROGRAM.clean.lines()).filter_map(|line| line.split_once("() {").map(|(name, _)| name)).collect();
+    let mut names: Vec<&str> = PROGRAM
+        .host
+        .lines()
+        .chain(PROGRAM.clean.lines())
+        .chain(PROGRAM.facts.lines())
+        .filter_map(|line| line.split_once("() {").map(|(name, _)| name))
+        .collect();
     names.sort_unstable();
     assert!(names.len() > 100, "{names:?}");
     let twice: Vec<_> = names.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| pair[0]).collect();

@@ -82,11 +82,11 @@ fn a_supervisor_is_lost(own: &'static str) {
     line.begin(&run);
     begun(&host, &run);
     for (pid, words) in host.processes() {
-        if !words.contains("read -r k n m") {
+        if !words.contains("read -r k n m w") {
             kill(pid, Signal::KILL);
         }
     }
-    until("they are gone", || match host.processes().into_iter().find(|(_, words)| !words.contains("read -r k n m")) {
+    until("they are gone", || match host.processes().into_iter().find(|(_, words)| !words.contains("read -r k n m w")) {
         Some(left) => Err(format!("{left:?}")),
         None => Ok(()),
     });

@@ -79,10 +79,15 @@ impl Host {
     }
 
     pub(crate) fn start(&self, variables: &[(&str, &str)]) -> Line<'_> {
+        self.start_for(None, variables)
+    }
+
+    /// A lane that has been greeted; it has this session ready for what will be asked.
+    pub(crate) fn start_for(&self, ahead: Option<&SessionName>, variables: &[(&str, &str)]) -> Line<'_> {
         let nonce = Nonce::mint();
         let take = |count: char, name: char| format!("{name}=$(dd ibs=1 obs=65536 count=${count} 2>/dev/null)");
         let begin =
-            format!("printf '\\n%s\\n' {}; read -r k n m && {} && {} && eval \"$p\"", nonce.as_str(), take('n', 'p'), take('m', 's'));
+            format!("printf '\\n%s\\n' {}; read -r k n m w && {} && {} && eval \"$p\"", nonce.as_str(), take('n', 'p'), take('m', 's'));
         let words: Vec<&str> = self.before.iter().map(String::as_str).chain(self.shells.own.split(' ')).collect();
         let mut child = Command::new(words[0])
             .args(&words[1..])
@@ -114,7 +119,7 @@ impl Host {
             }
         });
         let mut line = Line { host: self, stdin: child.stdin.take(), child, frames, waiting: VecDeque::new(), number: 0 };
-        line.write(&PROGRAM.announcement());
+        line.write(&PROGRAM.announcement(ahead));
         line
     }
 

@@ -22,6 +22,7 @@ mod files_splice;
 mod files_write;
 mod harness;
 mod lane;
+mod lane_ahead;
 mod lane_endings;
 mod lane_faults;
 mod lane_hosts;
