@@ -385,7 +385,7 @@ fn destination(plan: &HostPlan, asked: ConnectOptions) -> Result<Destination, Fa
 
 /// The file in which ssh looks for hosts, and its name for people; none where it is told to read none. As with ssh, the last word counts.
 fn config_file(ssh_options: &[String], home: Option<&Path>) -> Option<(String, PathBuf)> {
-    match ssh_options.iter().zip(ssh_options.iter().skip(1)).filter(|(option, _)| *option == "-F").next_back() {
+    match ssh_options.iter().zip(ssh_options.iter().skip(1)).rfind(|(option, _)| *option == "-F") {
         Some((_, none)) if none == "none" => None,
         Some((_, file)) => Some((file.clone(), PathBuf::from(file))),
         None => home.map(|home| ("~/.ssh/config".to_owned(), home.join(".ssh/config"))),

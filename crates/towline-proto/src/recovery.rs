@@ -163,7 +163,7 @@ impl Line {
     /// The session that a command waits for: a lane that is about to come up can have it ready.
     #[must_use]
     pub fn session_ahead(&self) -> Option<&SessionName> {
-        self.calls.values().find_map(|waiting| match &waiting.request {
+        self.calls.values().find_map(|waiting| match &*waiting.request {
             Request::Run(run) => Some(&run.session),
             Request::Ping
             | Request::Wait(_)

@@ -72,8 +72,8 @@ impl Holder {
 /// A terminal is held, survives the link's end, ends with TerminalClose and leaves nothing; one whose shell ended leaves nothing either.
 /// `prints` prints the lines from `line-1` to `line-60`.
 async fn a_host_holds_a_terminal(holder: &mut Holder, prints: &str) {
-    let recorded: Arc<Mutex<Vec<u8>>> = Arc::default();
-    let into = Arc::clone(&recorded);
+    let written: Arc<Mutex<Vec<u8>>> = Arc::default();
+    let into = Arc::clone(&written);
     let recorder = Recorder::new(move |piece| match piece.what {
         What::Output(bytes) if piece.name == "job-1" => into.lock().expect("nobody panics").extend_from_slice(bytes),
         What::Output(_) | What::Screen(_) | What::Size => {}
@@ -96,8 +96,8 @@ async fn a_host_holds_a_terminal(holder: &mut Holder, prints: &str) {
     assert!(again.notes.iter().any(|note| note.contains("attached again")), "{:?}", again.notes);
     assert_eq!(view(again).why, Some(Why::Matched));
     // What had scrolled off before the cut is in its recording.
-    let recorded = String::from_utf8_lossy(&recorded.lock().expect("nobody panics")).into_owned();
-    let holds = |line: &String| recorded.split(line.as_str()).skip(1).any(|rest| !rest.starts_with(|c: char| c.is_ascii_digit()));
+    let written = String::from_utf8_lossy(&written.lock().expect("nobody panics")).into_owned();
+    let holds = |line: &String| written.split(line.as_str()).skip(1).any(|rest| !rest.starts_with(|c: char| c.is_ascii_digit()));
     assert_eq!(lines().filter(|line| !holds(line)).collect::<Vec<_>>(), [""; 0]);
     let closed = desk.perform(Action::TerminalClose(crate::desk::name("job-1"))).await.expect("it closes");
     let Body::Text(said) = closed.body else { panic!("not a text") };
