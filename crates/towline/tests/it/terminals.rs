@@ -115,7 +115,7 @@ fn on_a_terminal(lab: &Lab, words: &[&str], until: &str) -> String {
     assert!(started.status.success(), "{}", String::from_utf8_lossy(&started.stderr));
     let mut shown = String::new();
     towline_testkit::eventually(std::time::Duration::from_secs(60), || {
-        shown = String::from_utf8_lossy(&tmux(&["capture-pane", "-p", "-J"]).stdout).into_owned();
+        shown = String::from_utf8_lossy(&tmux(&["capture-pane", "-p", "-J", "-S", "-"]).stdout).into_owned();
         shown.contains(until)
     });
     tmux(&["kill-server"]);
@@ -130,13 +130,13 @@ fn a_command_that_a_person_copies_stands_on_one_line_of_its_own() {
     let piped = String::from_utf8(towline(&lab, &["hosts"]).output().unwrap().stdout).unwrap();
     let command = piped.lines().find(|line| line.starts_with("    tmux -S ")).unwrap_or_else(|| panic!("{piped}")).to_owned();
     assert!(command.ends_with(" attach -t '=towline/lab:'"), "{command}");
-    // As wide as a person's terminal and wider: ssh's file of this lab names these hosts, and no other does.
+    // The lab's own ssh_config names these hosts, and no other does.
     let named = "In ssh_config: lab, direct";
     assert!(piped.contains(named), "{piped}");
     let connected = server.call("Connect", &json!({"host": "lab"}));
     for (what, text) in [
         ("hosts", on_a_terminal(&lab, &["hosts"], named)),
-        ("check", on_a_terminal(&lab, &["check", "lab"], "WORKS")),
+        ("check", on_a_terminal(&lab, &["check", "lab"], "All is well")),
         ("Connect", connected),
     ] {
         assert_eq!(text.lines().filter(|line| line.trim_end() == command).count(), 1, "{what}: {text}");
