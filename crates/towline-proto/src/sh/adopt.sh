@@ -4,8 +4,8 @@
 # Holds to: an outcome is told with all of its output, or with the word that some of it may be missing. Whether it may is known from the
 # record (t: the lost one had begun to take it out of the pipe), from the pump's own file, and from who has had the pipe open.
 
-# tl_testify STATUS SIGNALLED: the supervisor is lost and its shell ended: what the execution in it came to is left in its record. It is in the session's directory. This
-# process alone may have its pipe open: what lies in there is moved on first.
+# tl_testify STATUS SIGNALLED: the supervisor is lost and its shell ended: what the execution in it came to is left in its record. This
+# process, which is in the session's directory, alone may have its pipe open: what lies in there is moved on first.
 tl_testify() {
   if ! tl_whose "$tl_gen"; then return 0; fi
   if [ -p "$tl_o_pipe" ] && ! tl_pump_of "$tl_o_pipe" "$tl_spool"; then

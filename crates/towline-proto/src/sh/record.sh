@@ -36,8 +36,8 @@ tl_create() {
 }
 
 # tl_read_record HANDLE: reads the record. Sets tl_x (its file), tl_state (away, queued, running, or the outcome), tl_cwd and the
-# fields by their names; tl_b_rest is the first begin line from its clock on, tl_u the file about the shell that it names, tl_raw what the shell said of its end, tl_kept the output that is in
-# the record itself, still escaped.
+# fields by their names; tl_b_rest is the first begin line from its clock on, tl_u the file about the shell that it names, tl_raw what the
+# shell said of its end, tl_kept the output that is in the record itself, still escaped.
 tl_read_record() {
   tl_x=$TL_ROOT/x/$1 tl_state=away tl_cwd='?' tl_b_rest='' tl_raw='' tl_signal='' tl_kept='' tl_taken='' tl_id='' tl_whole='' tl_read_last=$1
   if [ ! -e "$tl_x" ]; then return 1; fi
