@@ -40,6 +40,8 @@ enum Needs {
 enum Comes {
     /// `towline check` is content, a megabyte comes through, and `clean --all` leaves nothing.
     Works,
+    /// The same, and the check says what is done without these programs.
+    Without(&'static [&'static str]),
     /// Nothing is run, and these words say why.
     Told(&'static str),
 }
@@ -141,7 +143,7 @@ macro_rules! rows {
     };
 }
 
-use Comes::{Told, Works};
+use Comes::{Told, Without, Works};
 use Needs::{Namespace, NamespaceAnd, Nothing, Penalties, Program};
 
 rows! {
@@ -168,8 +170,9 @@ rows! {
     read_only_home: "read-only home", Namespace, Works, |host| host.cage("mount -t tmpfs -o mode=1777 none /var/tmp && mount --bind \"$HOME\" \"$HOME\" && mount -o remount,bind,ro \"$HOME\"");
     full_disk: "full disk", Namespace, Told("state not writable"), |host| host.cage("mount -t tmpfs -o size=64k none \"$HOME\" && { dd if=/dev/zero of=\"$HOME/full\" bs=1k 2>/dev/null; true; }");
     noexec: "/tmp and home mounted `noexec`", Namespace, Works, |host| host.cage("mount --bind /tmp /tmp && mount -o remount,bind,noexec /tmp");
-    no_bash: "no bash", Program("dash"), Works, |host| { host.only(|name| name != "bash" && name != "rbash"); host.shell(&["dash"]); };
-    busybox_only: "busybox alone", Program("busybox"), Works, Setup::only_busybox;
+    no_bash: "no bash", Program("dash"), Without(&["bash"]), |host| { host.only(|name| name != "bash" && name != "rbash"); host.shell(&["dash"]); };
+    busybox_only: "busybox alone", Program("busybox"), Without(&["bash", "rg"]), Setup::only_busybox;
+    posix_only: "what POSIX names and nothing else", Nothing, Without(&["bash", "rg"]), |host| { host.only(|name| POSIX.split_whitespace().any(|one| one == name)); host.shell(&["sh"]); };
     locale_turkish: "Turkish locale", Program("locale-gen"), Works, Setup::turkish;
     locale_utf8: "UTF-8 locale", Nothing, Works, |host| host.locale("C.UTF-8");
     locale_c: "C locale", Nothing, Works, |host| host.locale("C");
@@ -184,6 +187,12 @@ rows! {
     own_master_down: "`ControlMaster` of the user, not up", Nothing, Works, |host| own_master(host, "true");
     own_master_stale: "`ControlMaster` of the user, its socket left behind", Program("python3"), Works, |host| own_master(host, "python3 -c 'import socket,sys; socket.socket(socket.AF_UNIX).bind(sys.argv[1])' \"$2\"");
 }
+
+/// The utilities of POSIX.1-2017 that are programs; no stat, readlink, realpath, mktemp, setsid, seq, sha256sum.
+const POSIX: &str = "awk basename cat chgrp chmod chown cksum cmp comm cp csplit cut date dd df diff dirname du echo ed env expand expr \
+    false file find fold getconf grep head iconv id join kill link ln locale logger logname ls mkdir mkfifo mv nice nl nohup od paste \
+    patch pathchk pax pr printf ps pwd rm rmdir sed sh sleep sort split strings stty tabs tail tee test time touch tput tr true tsort tty \
+    uname unexpand uniq unlink wc who xargs";
 
 /// What other tests try, with a secret: what is special, what comes of it, and the test.
 const ELSEWHERE: &[(&str, &str, &str)] = &[
@@ -298,7 +307,8 @@ fn judge(row: &Row) {
     });
     setup.then.iter().for_each(|what| what(&mut lab));
     match row.comes {
-        Works => works(&lab, setup.host),
+        Works => works(&lab, setup.host, &[]),
+        Without(programs) => works(&lab, setup.host, programs),
         Told(words) => {
             let ran = towline(&lab, &["run", setup.host, "--", "touch ran"]);
             let said = String::from_utf8_lossy(&ran.stderr).split_whitespace().collect::<Vec<_>>().join(" ");
@@ -308,10 +318,18 @@ fn judge(row: &Row) {
     }
 }
 
-fn works(lab: &Lab, host: &str) {
+fn works(lab: &Lab, host: &str, without: &[&str]) {
     let told = |done: &Output| format!("{}{}", String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
     let check = towline(lab, &["check", host]);
-    assert!(check.status.success() && !told(&check).contains("WRONG"), "{}", told(&check));
+    let said = told(&check);
+    assert!(check.status.code() == Some(0) && !said.contains("WRONG"), "{said}");
+    let last = said.lines().last().unwrap_or_default();
+    assert!(last.starts_with("All is well: ") && last.ends_with(&format!(" checks, every tool works on {host}.")), "{said}");
+    for name in without {
+        // What is missing, and what is done without it.
+        let lines: Vec<_> = said.lines().filter_map(|line| line.strip_prefix(&format!("the host has no {name}: "))).collect();
+        assert!(matches!(lines.as_slice(), [instead] if !instead.is_empty()), "{name}: {said}");
+    }
     let big = towline(lab, &["run", host, "--", "head -c 1000000 /dev/zero | tr '\\0' x"]);
     let got = (big.status.code(), big.stdout.len(), big.stdout.iter().all(|byte| *byte == b'x'));
     assert_eq!(got, (Some(0), 1_000_000, true), "{}", String::from_utf8_lossy(&big.stderr));
@@ -331,6 +349,7 @@ fn page() -> String {
     for row in ROWS {
         let comes = match row.comes {
             Works => "works".to_owned(),
+            Without(programs) => format!("works; the check says what is done without {}", programs.join(" and ")),
             Told(words) => format!("told: \"{words}\""),
         };
         let needs = match row.needs {
