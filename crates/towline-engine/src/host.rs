@@ -264,15 +264,17 @@ impl Host {
             Ok(finish) => {
                 let jobs = finish.ok().and_then(|finish| list_of(finish).ok());
                 *news = if jobs.is_some() { News::Told } else { News::NotAsked };
-                jobs.map_or_else(Vec::new, |jobs| notes_of(&jobs, session, own))
+                // The list may be as new as the first of this towline's own commands: those are not left from before.
+                let left = |job: &JobLine| Some(&job.id) != own && !self.line.has_asked_for(&job.id);
+                jobs.map_or_else(Vec::new, |jobs| notes_of(&jobs, session, left))
             }
         }
     }
 }
 
 /// What is said of executions that nobody read yet.
-fn notes_of(jobs: &[JobLine], session: &SessionName, own: Option<&Handle>) -> Vec<String> {
-    let mine: Vec<&JobLine> = jobs.iter().filter(|job| job.session == session.as_str() && Some(&job.id) != own).collect();
+fn notes_of(jobs: &[JobLine], session: &SessionName, left: impl Fn(&JobLine) -> bool) -> Vec<String> {
+    let mine: Vec<&JobLine> = jobs.iter().filter(|job| job.session == session.as_str() && left(job)).collect();
     if mine.is_empty() {
         return Vec::new();
     }

@@ -7,15 +7,15 @@
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::future::Future;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
-use towline_base::{Code, HostAlias, Nonce, SessionName, limits};
+use towline_base::{Code, Handle, HostAlias, Nonce, SessionName, limits};
 use towline_proto::outcome::{Hello, parse_hello};
 use towline_proto::program::PROGRAM;
 use towline_proto::recovery::{CallId, Effect, Epoch, Event, Finish, Line, Timing, Trouble};
@@ -90,6 +90,8 @@ pub(crate) struct LineDriver {
     /// Microseconds of the fastest answer.
     trip: Arc<AtomicU64>,
     hello: watch::Receiver<Option<Hello>>,
+    /// The newest executions that were asked for over it.
+    asked: Arc<Mutex<Vec<Handle>>>,
     born: Instant,
     host: HostAlias,
 }
@@ -101,6 +103,8 @@ pub(crate) struct WeakLine {
     /// Microseconds of the fastest answer.
     trip: Arc<AtomicU64>,
     hello: watch::Receiver<Option<Hello>>,
+    /// The newest executions that were asked for over it.
+    asked: Arc<Mutex<Vec<Handle>>>,
     born: Instant,
     host: HostAlias,
 }
@@ -113,6 +117,7 @@ impl WeakLine {
             next_call: self.next_call.clone(),
             trip: self.trip.clone(),
             hello: self.hello.clone(),
+            asked: self.asked.clone(),
             born: self.born,
             host: self.host.clone(),
         })
@@ -157,7 +162,22 @@ impl LineDriver {
             was_up: false,
         };
         tokio::spawn(driver.run(inbox, lane_words));
-        Self { messages, next_call: Arc::new(AtomicU64::new(1)), trip: Arc::new(AtomicU64::new(u64::MAX)), hello, born, host }
+        let (next_call, trip) = (Arc::new(AtomicU64::new(1)), Arc::new(AtomicU64::new(u64::MAX)));
+        Self { messages, next_call, trip, hello, asked: Arc::default(), born, host }
+    }
+
+    /// Whether this execution was asked for over this line, and is one of the newest.
+    pub(crate) fn has_asked_for(&self, id: &Handle) -> bool {
+        self.asked.lock().is_ok_and(|asked| asked.contains(id))
+    }
+
+    fn remember(&self, id: &Handle) {
+        if let Ok(mut asked) = self.asked.lock() {
+            if asked.len() >= limits::UNTOLD_ANSWERS {
+                asked.remove(0);
+            }
+            asked.push(id.clone());
+        }
     }
 
     /// The name by which its host is known.
@@ -168,6 +188,9 @@ impl LineDriver {
     /// Asks the host, and waits for the answer until `wait` is over. Dropping the future forgets the call here and says
     /// nothing to the host.
     pub(crate) async fn call(&self, request: Request, wait: Duration) -> Finish {
+        if let Request::Run(run) = &request {
+            self.remember(&run.handle);
+        }
         let call = self.next_call.fetch_add(1, Ordering::Relaxed);
         let (answer, answered) = oneshot::channel();
         let begun = self.born.elapsed();
@@ -199,6 +222,7 @@ impl LineDriver {
             next_call: self.next_call.clone(),
             trip: self.trip.clone(),
             hello: self.hello.clone(),
+            asked: self.asked.clone(),
             born: self.born,
             host: self.host.clone(),
         }

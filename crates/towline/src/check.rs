@@ -62,7 +62,7 @@ impl<W: Work> Check<'_, W> {
         // The session ends with the check: nobody is to attach to it.
         let found: Vec<&str> = found.lines().filter(|line| !line.starts_with("for the person: ")).collect();
         Printer::prose(&format!("connected to {} in {}\n{}", self.host, render::duration(began.elapsed()), found.join("\n")))?;
-        self.helpers().await?;
+        Self::helpers(&found)?;
         self.tools(word).await?;
         self.timing().await?;
         self.verdict()
@@ -95,13 +95,10 @@ impl<W: Work> Check<'_, W> {
         Ok(())
     }
 
-    /// Says which helpful programs are missing, and what that means.
-    async fn helpers(&self) -> Result<(), Failure> {
-        let names: Vec<_> = HELPERS.iter().map(|(name, _)| *name).collect();
-        let command = format!("for u in {}; do command -v \"$u\" >/dev/null 2>&1 || printf '%s\\n' \"$u\"; done", names.join(" "));
-        let Ok(Answer { body: Body::Execution(done), .. }) = self.call(bash(&command, Place::Fresh)).await else { return Ok(()) };
-        let missing = String::from_utf8_lossy(&done.stdout.head).into_owned();
-        for (name, without) in HELPERS.iter().filter(|(name, _)| missing.lines().any(|line| line == *name)) {
+    /// Says what is done without programs that the lane does not find: a session's commands may have another `PATH`.
+    fn helpers(found: &[&str]) -> Result<(), Failure> {
+        let missing = found.iter().find_map(|line| line.strip_prefix("not there: ")).unwrap_or_default();
+        for (name, without) in HELPERS.iter().filter(|(name, _)| missing.split(' ').any(|word| word == *name)) {
             Printer::text(&format!("the host has no {name}: {without}"))?;
         }
         Ok(())

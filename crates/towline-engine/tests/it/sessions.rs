@@ -57,6 +57,21 @@ async fn fresh_commands_run_side_by_side() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_towline_asks_for_itself_is_not_told_as_left_from_before() {
+    let rig = Rig::start();
+    let calls: Vec<_> = (0..3)
+        .map(|_| {
+            let (engine, call) = (rig.engine.clone(), Rig::call(Action::Bash(bash("sleep 1; echo done"))));
+            tokio::spawn(async move { engine.perform(call, context()).await })
+        })
+        .collect();
+    for call in calls {
+        let answer = call.await.expect("joins").expect("answers");
+        assert_eq!(answer.notes, [""; 0]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_new_towline_finds_the_session() {
     let rig = Rig::start();
     rig.run("cd /usr; export A=1; f() { echo f; }; sleep 300 & echo $! >~/pid").await;
