@@ -163,24 +163,7 @@ impl Line {
     /// The session that a command waits for: a lane that is about to come up can have it ready.
     #[must_use]
     pub fn session_ahead(&self) -> Option<&SessionName> {
-        self.calls.values().find_map(|waiting| match &*waiting.request {
-            Request::Run(run) => Some(&run.session),
-            Request::Ping
-            | Request::Wait(_)
-            | Request::Over(_)
-            | Request::Output(_)
-            | Request::Stop(..)
-            | Request::Jobs(_)
-            | Request::Ack(_)
-            | Request::Session(_)
-            | Request::End(_)
-            | Request::Visits(_)
-            | Request::Facts
-            | Request::Tool(..)
-            | Request::Sweep(_)
-            | Request::Bound(_)
-            | Request::Clean(_) => None,
-        })
+        self.calls.values().find_map(|waiting| if let Request::Run(run) = &*waiting.request { Some(&run.session) } else { None })
     }
 
     /// The number of the newest lane.

@@ -3,7 +3,7 @@
 # tl_run HANDLE ID DIGEST SESSION MODE FLAGS LIMIT COMMAND [DIRECTORY NAME=VALUE...]: starts an execution, or attaches to
 # it if it was started before. MODE: s in the session, c in a copy. FLAGS: e apart, i stdin is the payload, p the command is the
 # payload, o directory or variables follow, s they hold secrets, a the forwarded agent is
-# for it, b nobody waits. No fork on the way of the plain case, and few words: bash copies
+# for it, b nobody waits. The record has f, too: this lane sends frames that are ready. No fork on the way of the plain case, and few words: bash copies
 # a function with each call of it.
 tl_run() {
   case $6 in
@@ -18,7 +18,7 @@ tl_run() {
   esac
   # It may be there already, or the disk may be full: what is there afterwards tells.
   set -C
-  printf '%s\n' "$2 $3 $4 $6- $7 $5 $TL_LANE_ID .$tl_nl$8" >"$TL_ROOT/x/$1"
+  printf '%s\n' "$2 $3 $4 $6f- $7 $5 $TL_LANE_ID .$tl_nl$8" >"$TL_ROOT/x/$1"
   tl_rc=$?
   set +C
   if [ "$tl_rc" -ne 0 ]; then tl_run_again "$@" || return 0; fi
@@ -55,7 +55,7 @@ tl_run_again() {
   fi
   # Whoever wrote part of it may still be there: both are told.
   if [ -e "$tl_x" ]; then tl_append "$TL_ROOT/w/$1" "$TL_LANE_ID"; fi
-  if tl_arguments "$@" && printf '%s\n' "$2 $3 $4 $6- $7 $5 $TL_LANE_ID .$tl_nl$8" 1<>"$TL_ROOT/x/$1" && tl_read_record "$1" && [ "$tl_id" = "$2" ]; then
+  if tl_arguments "$@" && printf '%s\n' "$2 $3 $4 $6f- $7 $5 $TL_LANE_ID .$tl_nl$8" 1<>"$TL_ROOT/x/$1" && tl_read_record "$1" && [ "$tl_id" = "$2" ]; then
     return 0
   fi
   rm -f "$TL_ROOT/x/$1" "$TL_ROOT/w/$1" "$TL_ROOT/a/$2".*

@@ -79,9 +79,10 @@ tl_sender() {
         printf %b "$tl_rest"
         tl_unlock
         ;;
-      'x '*) tl_send_outcome "$tl_h" ;;
       'n '*) tl_frame n "$tl_h" state ;;
       'q'*) exit 0 ;;
+      # x, and whatever a session's supervisor of another towline says of an outcome.
+      *) tl_send_outcome "$tl_h" ;;
     esac
   done
 }

@@ -333,17 +333,15 @@ tl_conclude() {
   case $tl_v in *\\* | *"$tl_nl"*) tl_encode "$tl_v" ;; esac
   tl_ending="$tl_ended $tl_took ${tl_flags:--}"
   tl_s_line="s $tl_ending $tl_v ."
-  if [ -n "${1-}" ]; then
-    # The lane that asked is told all of it, as the frames that it sends, if that fits in a line.
-    tl_words="x $tl_current $((${#tl_ending} + ${#tl_s_cwd} + 1))\\n$tl_ending\\n$tl_v ."
-    case $tl_output in
-      ?*)
-        tl_encode_word "$tl_output"
-        tl_s_line="o $tl_v - - - - .$tl_nl$tl_s_line" tl_words="o $tl_current ${#tl_output}\\n$tl_v$tl_words"
-        ;;
-    esac
-    if [ "${#tl_words}" -gt 253 ]; then tl_words=''; fi
-  fi
+  # The lane that asked is told all of it, as the frames that it sends, if that fits in a line; one of an older towline looks at the record.
+  tl_words="x $tl_current $((${#tl_ending} + ${#tl_s_cwd} + 1))\\n$tl_ending\\n$tl_v ."
+  case $tl_output in
+    ?*)
+      tl_encode_word "$tl_output"
+      tl_s_line="o $tl_v - - - - .$tl_nl$tl_s_line" tl_words="o $tl_current ${#tl_output}\\n$tl_v$tl_words"
+      ;;
+  esac
+  case ${1-}$tl_c_flags in taken*f*) if [ "${#tl_words}" -gt 253 ]; then tl_words=''; fi ;; *) tl_words='' ;; esac
   tl_publish "$tl_current" "$tl_ended" "$tl_took" "$tl_flags" "$tl_s_line" "${tl_words:+f $tl_words}"
   case $tl_c_flags$tl_limit in *[iop1-9]*) tl_conclude_special ;; esac
   if [ "$tl_once" != - ]; then

@@ -29,4 +29,5 @@ mod lane_hosts;
 mod lane_line;
 mod lane_losses;
 mod lane_removal;
+mod lane_versions;
 mod search;
