@@ -80,8 +80,12 @@ fn on_another_node(handle: &Handle, node: &str) -> Failure {
 }
 
 fn no_record(handle: &Handle) -> Failure {
-    let text = format!("id: this host has no execution {handle}: it expired, was cleaned away, or belongs to another host.");
-    Failure::new(Code::Unknown, text).hint("Jobs lists the executions of a host.")
+    let text = format!(
+        "id: this host has no execution {handle} now: it expired, was cleaned away, belongs to another host, or was sent over a connection that was lost and has not arrived."
+    );
+    Failure::new(Code::Unknown, text).hint(
+        "Jobs lists the executions of a host. What a lost connection still delivers can be some minutes late: ask again before it is run anew.",
+    )
 }
 
 /// The reply to a question, with its status; or why there is none.

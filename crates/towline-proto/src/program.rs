@@ -12,11 +12,15 @@ use towline_base::{Nonce, SessionName};
 
 use crate::files;
 
-/// The parts of the program that lanes and supervisors run, in the order in which they are put together. A supervisor
-/// begins at `begin` and never reads what stands behind it.
+/// What lanes and supervisors begin with.
+pub const COMMON_PARTS: &[(&str, &str)] = &[("common", include_str!("sh/common.sh")), ("record", include_str!("sh/record.sh"))];
+
+/// All that a lane needs beside that to say hello, and to have a session come up.
+pub const OPEN_PART: (&str, &str) = ("open", include_str!("sh/open.sh"));
+
+/// What follows for lanes and supervisors, in the order in which it is put together. A supervisor begins at `begin` and never reads
+/// what stands behind it.
 pub const HOST_PARTS: &[(&str, &str)] = &[
-    ("common", include_str!("sh/common.sh")),
-    ("record", include_str!("sh/record.sh")),
     ("pump", include_str!("sh/pump.sh")),
     ("session", include_str!("sh/session.sh")),
     ("adopt", include_str!("sh/adopt.sh")),
@@ -49,7 +53,11 @@ pub const SHELL_PART: (&str, &str) = ("shell", include_str!("sh/shell.sh"));
 pub struct Program {
     /// Twelve hex digits that change with every byte of it; the files on the host are named after them.
     pub key: String,
-    /// What lanes and supervisors run.
+    /// What lanes and supervisors begin with.
+    pub common: String,
+    /// What a lane runs then.
+    pub open: String,
+    /// What lanes and supervisors run in the end.
     pub host: String,
     /// What a session's shell runs.
     pub shell: String,
@@ -61,29 +69,31 @@ pub struct Program {
 
 /// The programs of this version.
 pub static PROGRAM: LazyLock<Program> = LazyLock::new(|| {
-    let tools = files::PROGRAMS.iter();
-    let host = HOST_PARTS.iter().chain(tools).chain(std::iter::once(&MAIN_PART)).fold(String::new(), |mut text, (_, part)| {
-        text.push_str(&strip(part));
-        text
-    });
-    let shell = strip(SHELL_PART.1);
+    let common: String = COMMON_PARTS.iter().map(|(_, part)| strip(part)).collect();
+    let host = HOST_PARTS.iter().chain(files::PROGRAMS).chain([&MAIN_PART]).map(|(_, part)| strip(part)).collect::<String>();
+    let (open, shell) = (strip(OPEN_PART.1), strip(SHELL_PART.1));
     let mut hash = Sha256::new();
-    hash.update(&host);
-    hash.update(&shell);
+    for text in [&common, &open, &host, &shell] {
+        hash.update(text);
+    }
     let key = hash.finalize().iter().take(6).fold(String::new(), |mut key, byte| {
         let _ = write!(key, "{byte:02x}");
         key
     });
-    Program { key, host, shell, clean: strip(CLEAN_PART.1), facts: strip(FACTS_PART.1) }
+    Program { key, common, open, host, shell, clean: strip(CLEAN_PART.1), facts: strip(FACTS_PART.1) }
 });
 
 impl Program {
-    /// The bytes that follow the nonce: a line with the key, the two lengths and, if one will be asked for at once, the session that is to
-    /// be ready; then the two texts.
+    /// The bytes that follow the nonce: a line with the key, the four lengths and, if one will be asked for at once, the session that is to
+    /// be ready; then the four texts.
     #[must_use]
     pub fn announcement(&self, ahead: Option<&SessionName>) -> Vec<u8> {
         let session = ahead.map_or("", SessionName::as_str);
-        format!("{} {} {} {session}\n{}{}", self.key, self.host.len(), self.shell.len(), self.host, self.shell).into_bytes()
+        let texts = [&self.common, &self.open, &self.shell, &self.host];
+        let [common, open, shell, host] = texts.map(String::len);
+        let mut bytes = format!("{} {common} {open} {shell} {host} {session}\n", self.key).into_bytes();
+        bytes.extend(texts.into_iter().flat_map(|text| text.bytes()));
+        bytes
     }
 }
 
@@ -106,10 +116,10 @@ pub fn command_line(nonce: &Nonce) -> String {
     let (first, second) = nonce.as_str().split_at(nonce.as_str().len() / 2);
     let take = |count: char, name: char| format!(r"{name}=\$(dd ibs=1 obs=65536 count=\${count} 2>/dev/null)");
     // A newer bash takes a count of bytes at once; the program is all ASCII, so that bytes are characters. For others it is one by one.
-    let at_once = r"read -r -N \$n p && read -r -N \$m s";
-    let singly = format!("{} && {}", take('n', 'p'), take('m', 's'));
+    let at_once = r"read -r -N \$n c && read -r -N \$m l";
+    let singly = format!("{} && {}", take('n', 'c'), take('m', 'l'));
     let begin = format!(
-        r#"printf \"\n%s%s\n\" {first} {second}; read -r k n m w && case \$BASH_VERSION in [5-9].*) {at_once} ;; *) {singly} ;; esac && eval \"\$p\""#
+        r#"printf \"\n%s%s\n\" {first} {second}; read -r k n m o q w && case \$BASH_VERSION in [5-9].*) {at_once} ;; *) {singly} ;; esac && eval \"\$c\" && eval \"\$l\""#
     );
     // A shell that is no bash does not take itself for one because somebody exported a variable.
     format!(
@@ -169,7 +179,11 @@ mod tests {
     fn stripping_leaves_no_comment_and_every_command() {
         assert_eq!(strip("# head\n\n  a # why\n\tb\n"), "a # why\nb\n");
         assert!(PROGRAM.host.contains("tl_lane_main"));
-        assert!(PROGRAM.host.len() < 100_000, "{}", PROGRAM.host.len());
-        assert!(PROGRAM.host.is_ascii() && PROGRAM.shell.is_ascii() && PROGRAM.clean.is_ascii() && PROGRAM.facts.is_ascii());
+        let texts = [&PROGRAM.common, &PROGRAM.open, &PROGRAM.host, &PROGRAM.shell, &PROGRAM.clean, &PROGRAM.facts];
+        assert!(texts.iter().all(|text| text.is_ascii()));
+        let sizes = texts.map(String::len);
+        assert!(sizes[..3].iter().sum::<usize>() < 100_000, "{sizes:?}");
+        // What is read before the first word is little.
+        assert!(sizes[0] + sizes[1] < 20_000, "{sizes:?}");
     }
 }

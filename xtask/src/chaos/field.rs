@@ -124,9 +124,14 @@ impl Field {
     pub(super) fn start(number: usize, shell: Shell, binary: &Path, begun: Instant) -> Outcome<Self> {
         let bin = tempfile::Builder::new().prefix("tl-").tempdir()?;
         let lab = Lab::with(shell.host(&bin.path().join("bin"))?)?;
+        // A long run has more outcomes than a host keeps, and each is to be there in the end.
+        let settings = lab.kit.dir().join("chaos.toml");
+        std::fs::write(&settings, "[defaults]\nkeep = { outcomes = 100000 }\n")?;
         let towline = |n: usize| {
             let log = lab.kit.dir().join(format!("towline-{n}.log"));
-            Towline::new(format!("chaos-{number}-{n}"), binary.to_path_buf(), lab.environment(), log)
+            let mut environment = lab.environment();
+            environment.push(("TOWLINE_CONFIG".into(), settings.clone().into()));
+            Towline::new(format!("chaos-{number}-{n}"), binary.to_path_buf(), environment, log)
         };
         let towlines: Vec<Towline> = (0..2).map(towline).collect();
         for towline in &towlines {

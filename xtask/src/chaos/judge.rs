@@ -15,6 +15,8 @@ pub(super) struct Circumstances<'a> {
     pub(super) ledger: &'a HashMap<String, usize>,
     /// When sessions' shells were killed.
     pub(super) shells_killed: &'a [Duration],
+    /// When each command's end was seen on the host.
+    pub(super) ends: &'a HashMap<String, Duration>,
 }
 
 /// What is wrong with a command's story; empty if all is well.
@@ -26,14 +28,15 @@ pub(super) fn judge(story: &Story, around: &Circumstances<'_>) -> Vec<String> {
     }
     let cancelled = story.work.cancel.is_some();
     let shell_killed = around.shells_killed.iter().any(|at| *at >= story.asked);
-    for (_, said) in &story.said {
+    for (at, said) in &story.said {
         let truth = match said {
             Said::Exited(status) => *status == story.work.status && ran == 1,
             Said::Killed(signal) => (signal == "KILL" && shell_killed) || (signal == "TERM" && cancelled),
             // It was cancelled before, or whoever was to give it to a shell was killed in that moment.
             Said::Lost(why) => why.contains("never began") && ran == 0,
             Said::NotStarted(_) => ran == 0,
-            Said::NoRecord => ran == 0 && !has_begun(story),
+            // What a lost connection still delivered may have come later.
+            Said::NoRecord => !has_begun(story, *at) && around.ends.get(&story.work.token).is_none_or(|end| end > at),
             Said::GoesOn | Said::Unknown(_) | Said::Cancelled | Said::NotTold(_) | Said::Nothing => true,
             Said::Strange(_) => false,
         };
@@ -44,15 +47,15 @@ pub(super) fn judge(story: &Story, around: &Circumstances<'_>) -> Vec<String> {
     if ran > 0 && !story.settled {
         wrong.push("it ran and its outcome was not recovered".to_owned());
     }
-    if ran == 0 && !story.settled && has_begun(story) {
+    if ran == 0 && !story.settled && has_begun(story, Duration::MAX) {
         wrong.push("it was said to run, and never did".to_owned());
     }
     wrong
 }
 
-/// Whether somebody was told that it runs.
-fn has_begun(story: &Story) -> bool {
-    story.said.iter().any(|(_, said)| matches!(said, Said::GoesOn | Said::Exited(_)))
+/// Whether somebody was told before that time that it runs.
+fn has_begun(story: &Story, before: Duration) -> bool {
+    story.said.iter().any(|(at, said)| *at < before && matches!(said, Said::GoesOn | Said::Exited(_)))
 }
 
 /// A word for the first answer to a call.
@@ -77,12 +80,14 @@ mod tests {
     use super::*;
     use crate::chaos::plan::{Dice, Work};
 
-    fn check(status: u8, ran: usize, settled: bool, said: &[Said]) -> usize {
+    /// What was said a second after the other; the end was seen at `end`.
+    fn check(status: u8, ran: usize, settled: bool, said: &[Said], end: Option<u64>) -> usize {
         let work = Work::next(&mut Dice::new(1, 1), "t".to_owned()).ending_with(status);
-        let said = said.iter().map(|said| (Duration::from_secs(1), said.clone())).collect();
+        let said = said.iter().zip(1..).map(|(said, second)| (Duration::from_secs(second), said.clone())).collect();
         let story = Story { work, towline: 0, said, asked: Duration::ZERO, id: None, wrong: Vec::new(), settled, may_miss: false };
         let ledger = HashMap::from([("t".to_owned(), ran)]);
-        judge(&story, &Circumstances { ledger: &ledger, shells_killed: &[] }).len()
+        let ends = end.map(|end| ("t".to_owned(), Duration::from_secs(end))).into_iter().collect();
+        judge(&story, &Circumstances { ledger: &ledger, shells_killed: &[], ends: &ends }).len()
     }
 
     #[test]
@@ -100,11 +105,19 @@ mod tests {
             (0, true, vec![Said::Exited(3)], 1),
             (1, true, vec![refused(), Said::Exited(3)], 1),
             (1, false, vec![Said::Nothing], 1),
-            (1, false, vec![unknown(), Said::NoRecord], 2),
+            (1, false, vec![unknown(), Said::NoRecord], 1),
             (0, false, vec![Said::GoesOn], 1),
             (1, true, vec![Said::Killed("KILL".to_owned())], 1),
         ] {
-            assert_eq!(check(3, ran, settled, &said), wrong, "{ran} {settled} {said:?}");
+            assert_eq!(check(3, ran, settled, &said, None), wrong, "{ran} {settled} {said:?}");
+        }
+        // What had no record and came later is no falsehood; what had its end, or was said to run, is one.
+        for (said, end, wrong) in [
+            (vec![unknown(), Said::NoRecord, Said::Exited(3)], 3, 0),
+            (vec![unknown(), Said::NoRecord, Said::Exited(3)], 1, 1),
+            (vec![Said::GoesOn, Said::NoRecord, Said::Exited(3)], 3, 1),
+        ] {
+            assert_eq!(check(3, 1, true, &said, Some(end)), wrong, "{said:?} {end}");
         }
     }
 }

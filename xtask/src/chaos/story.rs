@@ -62,7 +62,8 @@ fn count(field: &Field, counts: &mut Counts) -> Vec<String> {
     }
     let shells_killed: Vec<Duration> =
         faults.iter().filter(|(_, _, what)| what.starts_with(Fault::Shell.kind())).map(|(_, until, _)| *until).collect();
-    let around = Circumstances { ledger: &ledger, shells_killed: &shells_killed };
+    let ends = lock(&field.ends).clone();
+    let around = Circumstances { ledger: &ledger, shells_killed: &shells_killed, ends: &ends };
     let mut wrong = Vec::new();
     for story in lock(&field.stories).values() {
         let ran = ledger.contains_key(&story.work.token);

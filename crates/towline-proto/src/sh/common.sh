@@ -9,9 +9,10 @@ TL_IFS=" 	$tl_nl"
 IFS=$TL_IFS
 # With it a bash gives up a read after so many seconds; here the next word may come after days.
 unset TMOUT
-# The shell that runs our own programs, and the shell of sessions; tests set both.
+# The shell that runs our own programs, and the shell of sessions; tests set both. Bash runs them where it is there at all, and knows where it is.
+if [ -z "${BASH_VERSION-}" ]; then BASH=''; fi
 if [ -z "${TL_SELF-}" ]; then TL_SELF=${BASH:-/bin/sh}; fi
-if [ -z "${TL_USER_SHELL-}" ]; then TL_USER_SHELL=$(command -v bash) || TL_USER_SHELL=/bin/sh; fi
+if [ -z "${TL_USER_SHELL-}" ]; then TL_USER_SHELL=${BASH:-$(command -v bash)} || TL_USER_SHELL=/bin/sh; fi
 # Bash can read with a time limit and to a NUL: with that, small outputs need no process of their own.
 TL_FAST=''
 case ${BASH_VERSION-} in '' | [0-4].*) ;; *) TL_FAST=1 ;; esac

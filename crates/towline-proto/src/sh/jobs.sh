@@ -5,8 +5,9 @@
 tl_jobs() {
   tl_now
   tl_clock=$tl_v
-  # Most of a long list is over: a shell, which reads byte by byte, sees only what is not. Nothing is put into a file, for which there may
-  # be no room.
+  # Mostly all of it is over, and the list needs one look. A shell, which reads byte by byte, sees only what is not. Nothing is put into a
+  # file, for which there may be no room.
+  tl_job_lines "$1" "$tl_clock" '!' && return 0
   tl_known=$(tl_job_lines "$1" 0 '?' | while IFS='|' read -r tl_h tl_rest; do
     tl_state_of "$tl_h"
     tl_age=''
@@ -17,7 +18,7 @@ tl_jobs() {
 }
 
 # tl_job_lines WHICH CLOCK KNOWN: the index as such lines, in the order of their beginning. KNOWN is what is known of those whose end is not
-# in there, as handle|state|age; each; or ?: then those alone are told.
+# in there, as handle|state|age; each; or ?: then those alone are told; or !: false, and nothing is told, if there are any.
 tl_job_lines() {
   awk -v all="$1" -v now="$2" -v known="$3" -v boot="$TL_BOOT" '
     BEGIN {
@@ -33,6 +34,11 @@ tl_job_lines() {
         h = order[i]
         # What was answered is over, also where its end is only about to be written here.
         if (h in gone || (all != "all" && h in read) || (known == "?" && h in state)) continue
+        if (known == "!" && !(h in state)) exit 1
+        told[t++] = h
+      }
+      for (i = 0; i < t; i++) {
+        h = told[i]
         if (!(h in state) && known != "?" && (!(h in found) || found[h] == "away")) continue
         s = h in state ? state[h] : known == "?" ? "?" : found[h]
         line = substr(text[h], length(h) + length(of[h]) + 5)

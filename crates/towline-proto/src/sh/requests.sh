@@ -141,16 +141,6 @@ tl_leave_word() {
   tl_say "$tl_dir/in" "$tl_early"
 }
 
-# tl_spawn DIR ONCE NUMBER: starts a supervisor that outlives this lane.
-tl_spawn() {
-  (
-    exec 7>&- 8>&- 9>&- </dev/null >/dev/null 2>&1
-    trap - HUP INT QUIT PIPE TERM
-    # shellcheck disable=SC2086 # the shell may be several words
-    tl_apart $TL_SELF "$TL_PROGRAM.host" supervise "$@" "$TL_ROOT" "$TL_PROGRAM" "$TL_BOOT" "$TL_UMASK" "$TL_USER_LC_ALL" "$TL_SELF" "$TL_USER_SHELL"
-  ) &
-}
-
 # tl_wait HANDLE: this lane wants to be woken at the execution's end; if that has come, it is told now; else g tells how it
 # stands, and if it was never begun and nobody is there to begin it, it is begun now.
 tl_wait() {

@@ -330,6 +330,8 @@ fn no_two_functions_of_the_program_have_the_same_name() {
     let mut names: Vec<&str> = PROGRAM
         .host
         .lines()
+        .chain(PROGRAM.common.lines())
+        .chain(PROGRAM.open.lines())
         .chain(PROGRAM.clean.lines())
         .chain(PROGRAM.facts.lines())
         .filter_map(|line| line.split_once("() {").map(|(name, _)| name))

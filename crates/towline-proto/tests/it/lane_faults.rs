@@ -82,11 +82,11 @@ fn a_supervisor_is_lost(own: &'static str) {
     line.begin(&run);
     begun(&host, &run);
     for (pid, words) in host.processes() {
-        if !words.contains("read -r k n m w") {
+        if !words.contains("read -r k n m o q w") {
             kill(pid, Signal::KILL);
         }
     }
-    until("they are gone", || match host.processes().into_iter().find(|(_, words)| !words.contains("read -r k n m w")) {
+    until("they are gone", || match host.processes().into_iter().find(|(_, words)| !words.contains("read -r k n m o q w")) {
         Some(left) => Err(format!("{left:?}")),
         None => Ok(()),
     });
@@ -402,7 +402,7 @@ fn life_is_told(own: &'static str) {
         ("4999999".to_owned(), mine, false),
         (String::new(), String::new(), false),
     ];
-    let text = towline_proto::program::HOST_PARTS.iter().find(|(name, _)| *name == "common").unwrap().1;
+    let text = &towline_proto::program::PROGRAM.common;
     for (pid, start, alive) in asks {
         let words: Vec<&str> = own.split(' ').collect();
         let mut child = Command::new(words[0])

@@ -86,8 +86,9 @@ impl Host {
     pub(crate) fn start_for(&self, ahead: Option<&SessionName>, variables: &[(&str, &str)]) -> Line<'_> {
         let nonce = Nonce::mint();
         let take = |count: char, name: char| format!("{name}=$(dd ibs=1 obs=65536 count=${count} 2>/dev/null)");
+        let (common, open) = (take('n', 'c'), take('m', 'l'));
         let begin =
-            format!("printf '\\n%s\\n' {}; read -r k n m w && {} && {} && eval \"$p\"", nonce.as_str(), take('n', 'p'), take('m', 's'));
+            format!("printf '\\n%s\\n' {}; read -r k n m o q w && {common} && {open} && eval \"$c\" && eval \"$l\"", nonce.as_str());
         let words: Vec<&str> = self.before.iter().map(String::as_str).chain(self.shells.own.split(' ')).collect();
         let mut child = Command::new(words[0])
             .args(&words[1..])
