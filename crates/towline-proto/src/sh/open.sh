@@ -44,10 +44,17 @@ layout=1
   printf 'h 0 %s\n%s' "${#tl_v}" "$tl_v"
 }
 
-# tl_take_text COUNT: sets tl_v to so many bytes of stdin, which hold no NUL; false if that ends before.
+# tl_take_text COUNT: sets tl_v to so many bytes of stdin, text whose last line is whole; false if that ends before: half a program must never
+# be kept for others.
 tl_take_text() {
-  # shellcheck disable=SC3045 # bash alone
-  if [ -n "$TL_FAST" ]; then IFS='' read -r -N "$1" tl_v; else tl_v=$(dd ibs=1 obs=65536 count="$1" 2>/dev/null) && [ -n "$tl_v" ]; fi
+  if [ -n "$TL_FAST" ]; then
+    # shellcheck disable=SC3045 # bash alone
+    IFS='' read -r -N "$1" tl_v
+    return
+  fi
+  tl_v=$(dd ibs=1 obs=65536 count="$1" 2>/dev/null)
+  # The substitution leaves out the last newline.
+  [ "$((${#tl_v} + 1))" -eq "$1" ]
 }
 
 # tl_place: finds or makes the state directory: private, ours, not a link. Sets TL_ROOT, TL_PROGRAM and TL_TMP, and tl_new if all of it

@@ -82,8 +82,15 @@ impl Host {
         self.start_for(None, variables)
     }
 
-    /// A lane that has been greeted; it has this session ready for what will be asked.
+    /// A lane that gets its program; it has this session ready for what will be asked.
     pub(crate) fn start_for(&self, ahead: Option<&SessionName>, variables: &[(&str, &str)]) -> Line<'_> {
+        let mut line = self.greet(variables);
+        line.write(&PROGRAM.announcement(ahead));
+        line
+    }
+
+    /// A lane that waits for its program.
+    pub(crate) fn greet(&self, variables: &[(&str, &str)]) -> Line<'_> {
         let nonce = Nonce::mint();
         let take = |count: char, name: char| format!("{name}=$(dd ibs=1 obs=65536 count=${count} 2>/dev/null)");
         let (common, open) = (take('n', 'c'), take('m', 'l'));
@@ -119,9 +126,7 @@ impl Host {
                 }
             }
         });
-        let mut line = Line { host: self, stdin: child.stdin.take(), child, frames, waiting: VecDeque::new(), number: 0 };
-        line.write(&PROGRAM.announcement(ahead));
-        line
+        Line { host: self, stdin: child.stdin.take(), child, frames, waiting: VecDeque::new(), number: 0 }
     }
 
     /// The processes of this host: those with its home in their environment or among their words; pid and command line.

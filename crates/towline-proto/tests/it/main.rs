@@ -28,6 +28,7 @@ mod lane_faults;
 mod lane_hosts;
 mod lane_line;
 mod lane_losses;
+mod lane_opening;
 mod lane_removal;
 mod lane_versions;
 mod search;
