@@ -14,6 +14,7 @@ const MAY_EVALUATE: &[(&str, usize, &str)] = &[
     ),
     ("crates/towline-proto/src/sh/common.sh", 1, "two functions of towline's own that only bash can read"),
     ("crates/towline-proto/src/sh/lane.sh", 1, "functions of towline's own that come with the one request that needs them"),
+    ("crates/towline-proto/src/sh/open.sh", 1, "the rest of towline's own program, which comes behind this part of it"),
     ("crates/towline-proto/src/sh/session.sh", 1, "a session's shell loads towline's own program from a file"),
 ];
 
