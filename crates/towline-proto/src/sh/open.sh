@@ -93,10 +93,8 @@ tl_place() {
 tl_identify() {
   TL_STATE=''
   if [ ! -s "$TL_ROOT/id" ]; then
-    tl_own_pid
-    tl_rest=$tl_v
     tl_now
-    tl_append "$TL_ROOT/id" "$TL_NODE.$TL_BOOT.$tl_rest.$tl_v ." 2>/dev/null
+    tl_append "$TL_ROOT/id" "$TL_NODE.$TL_BOOT.$tl_lane_pid.$tl_v ." 2>/dev/null
   fi
   while IFS=' ' read -r tl_v tl_rest; do
     if [ "$tl_rest" = . ]; then TL_STATE=$tl_v && break; fi
