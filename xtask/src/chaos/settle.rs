@@ -109,7 +109,8 @@ pub(super) fn leave(field: &Field) -> Vec<String> {
     );
     if let Some(root) = field.root() {
         left.extend(names(&root.join("a")).iter().map(|name| format!("on the host: what was given to {name}")));
-        let known = ["a", "id", "index", "k", "l", "o", "s", "w", "x"];
+        // What a host keeps at most was said by the run's settings.
+        let known = ["a", "id", "index", "k", "keep", "l", "o", "s", "w", "x"];
         let strange = names(&root).into_iter().filter(|name| !known.contains(&name.as_str()) && !name.starts_with("p-"));
         left.extend(strange.map(|name| format!("on the host: {name}")));
     }
