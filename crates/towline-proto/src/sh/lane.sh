@@ -11,8 +11,9 @@
 # fd 7: what sessions tell this lane. fd 8: the lock. fd 9: the right to look at all processes.
 #
 # State, all private: id who they are, x/ records of executions, index their list, a/ what they were given, o/ their output, w/ lanes that
-# attached to them, s/ sessions, l/ lanes, k/ locks of the file tools, p-* these
-# programs.
+# attached to them, s/ sessions, l/ lanes, k/ locks of the file tools, keep the bounds that were said, p-* these programs.
+#
+# How it opens, and all that comes before its hello, is in open.sh.
 
 tl_lane_main() {
   trap tl_lane_end EXIT
